@@ -1,0 +1,102 @@
+//! The kinds of checks: each looks at its targets and reports what it saw. A check never decides.
+//!
+//! A new kind is one file here and one line in [`kinds`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::domain::reading::Reading;
+use crate::settings::{BuildContext, Problem, Settings};
+
+/// One look at all targets of a check. Cannot fail: what goes wrong is a reading.
+#[async_trait]
+pub trait Check: Send + Sync {
+    /// Looks at every target once; the answer has exactly one reading for each.
+    /// Each target keeps its own deadline, `run.timeout`.
+    async fn run(&self, run: &Run) -> Vec<Reading>;
+
+    /// How many targets there are now: for the progress bar and the dry tables of `validate`.
+    fn size(&self) -> usize;
+
+    /// How long an honest run may take at most; the runner gives up a second later.
+    fn longest(&self, run: &Run) -> Duration {
+        run.timeout
+    }
+}
+
+/// What a run is given: its deadline per target and its share of the kind's sockets.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// How long one look at one target may take, everything included.
+    pub timeout: Duration,
+    /// At most so many looks of one kind are under way at once, over all checks of the kind.
+    pub slots: Arc<Semaphore>,
+    /// Counts targets done; only the command line listens.
+    pub progress: Option<Progress>,
+}
+
+/// Called once for every target that is done.
+#[derive(Clone)]
+pub struct Progress(pub Arc<dyn Fn() + Send + Sync>);
+
+impl std::fmt::Debug for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Progress")
+    }
+}
+
+impl Run {
+    /// A run by itself, with slots of its own: for tests and single looks.
+    pub fn alone(timeout: Duration, at_once: usize) -> Self {
+        Self { timeout, slots: Arc::new(Semaphore::new(at_once)), progress: None }
+    }
+
+    /// Waits for one of the kind's slots; the look's deadline starts after it.
+    pub async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        self.slots.clone().acquire_owned().await.ok()
+    }
+
+    pub fn done(&self) {
+        if let Some(Progress(done)) = &self.progress {
+            done();
+        }
+    }
+}
+
+/// What is fixed for a kind, whatever its settings say.
+pub trait Kind: Settings<Plugin = dyn Check> {
+    /// Whether it crosses a network: its `fail_after` is 3 then, else 1.
+    const NETWORK: bool;
+    /// How many looks may be under way at once.
+    const AT_ONCE: usize;
+}
+
+/// A kind as the configuration sees it: a name and how a section of it becomes a check.
+pub struct KindEntry {
+    pub name: &'static str,
+    pub network: bool,
+    pub at_once: usize,
+    pub build: fn(serde_yaml::Value, &BuildContext) -> Result<Box<dyn Check>, Vec<Problem>>,
+    pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
+}
+
+/// Every kind there is.
+pub fn kinds() -> Vec<KindEntry> {
+    vec![]
+}
+
+impl KindEntry {
+    #[allow(dead_code)]
+    fn of<K: Kind>(name: &'static str) -> Self {
+        Self {
+            name,
+            network: K::NETWORK,
+            at_once: K::AT_ONCE,
+            build: |section, at| crate::settings::read::<K>(section)?.build(at),
+            schema: |generator| generator.subschema_for::<K>(),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The channels: each delivers a finished message and says honestly how that went.
+//!
+//! A notifier knows no incidents and writes no text. A new kind is one file here and one line in [`channels`].
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::settings::template::Escape;
+use crate::settings::{BuildContext, Problem, Settings};
+
+#[async_trait]
+pub trait Notifier: Send + Sync {
+    /// How long a text may be and how it is escaped.
+    fn limits(&self) -> Limits;
+
+    /// Hands over one message and waits for the answer.
+    async fn send(&self, message: &Message) -> Result<Receipt, SendError>;
+}
+
+/// What a channel takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest text, in units of `measure`, counted after the markup is taken out.
+    pub length: usize,
+    pub measure: Measure,
+    pub escape: Escape,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// What Telegram counts.
+    Utf16,
+    Bytes,
+}
+
+/// A message, rendered and cut to the channel's limits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// Escaped as the channel asked.
+    pub text: String,
+    /// The same without markup: for a channel that refuses the other.
+    pub plain: String,
+    /// A recovery or a reminder: may arrive without a sound.
+    pub quiet: bool,
+    /// The same for every copy of this message: `1042-failed`.
+    pub key: String,
+    /// The template's names and values, for channels with a body of their own.
+    pub facts: serde_json::Value,
+}
+
+/// The channel took the message.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// The channel's own number of the message, if it gave one.
+    pub id: Option<String>,
+    /// What the operator should mend though the message went out (a chat that has moved, markup that was refused).
+    pub remark: Option<String>,
+}
+
+/// The channel did not take the message, or we do not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// It was not taken and may be tried again, not before `after`.
+    #[error("{cause}")]
+    Later { after: Option<Duration>, cause: String },
+    /// It will never be taken.
+    #[error("{cause}")]
+    Never { cause: String },
+    /// Bytes may have left, no answer came: it may have been taken.
+    #[error("{cause}")]
+    Unsure { cause: String },
+}
+
+/// A channel as the configuration sees it.
+pub struct ChannelEntry {
+    pub name: &'static str,
+    pub build: fn(serde_yaml::Value, &BuildContext) -> Result<Box<dyn Notifier>, Vec<Problem>>,
+    pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
+}
+
+/// Every kind of channel there is.
+pub fn channels() -> Vec<ChannelEntry> {
+    vec![]
+}
+
+impl ChannelEntry {
+    #[allow(dead_code)]
+    fn of<S: Settings<Plugin = dyn Notifier>>(name: &'static str) -> Self {
+        Self {
+            name,
+            build: |section, at| crate::settings::read::<S>(section)?.build(at),
+            schema: |generator| generator.subschema_for::<S>(),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What the section of every plugin needs: how it becomes a plugin, how it says what is wrong,
+//! durations, secrets, target lists, templates.
+
+mod period;
+mod problem;
+mod secret;
+pub mod template;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use period::Period;
+pub use problem::{PathStep, Problem};
+use schemars::JsonSchema;
+pub use secret::Secret;
+use serde::de::DeserializeOwned;
+
+use crate::net::Net;
+
+/// A section of `checks.yaml` that builds its plugin: the settings struct is the factory.
+///
+/// The struct carries `#[serde(deny_unknown_fields)]`; its doc comments become the schema and the reference.
+pub trait Settings: DeserializeOwned + JsonSchema {
+    /// `dyn Check` or `dyn Notifier`.
+    type Plugin: ?Sized;
+
+    /// Turns the section into a working plugin, or says everything that is wrong with it.
+    fn build(self, at: &BuildContext) -> Result<Box<Self::Plugin>, Vec<Problem>>;
+}
+
+/// Where a section stands: what a plugin may know of the file around it.
+#[derive(Debug, Clone)]
+pub struct BuildContext {
+    /// The name of the check or channel.
+    pub name: Arc<str>,
+    /// The folder of `checks.yaml`; relative paths in it start there.
+    pub folder: PathBuf,
+    /// How often the check looks.
+    pub every: Duration,
+    /// How long one look at one target may take.
+    pub timeout: Duration,
+    /// Name look-ups and trusted authorities, shared by all plugins.
+    pub net: Arc<Net>,
+}
+
+/// Reads a section into its settings struct; an error carries the path of the key at fault.
+pub fn read<S: DeserializeOwned>(section: serde_yaml::Value) -> Result<S, Vec<Problem>> {
+    serde_path_to_error::deserialize(section).map_err(|error| {
+        use serde_path_to_error::Segment;
+        let path = error
+            .path()
+            .iter()
+            .filter_map(|segment| match segment {
+                Segment::Seq { index } => Some(PathStep::Index(*index)),
+                Segment::Map { key } => Some(PathStep::Key(key.clone())),
+                Segment::Enum { .. } | Segment::Unknown => None,
+            })
+            .collect();
+        vec![Problem { path, ..Problem::new(error.inner().to_string()) }]
+    })
+}

@@ -1,0 +1,57 @@
+//! One thing that is wrong in the configuration: where, what, and what to do.
+
+use std::ops::Range;
+
+/// One step from the top of a section down to the value at fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathStep {
+    Key(String),
+    Index(usize),
+}
+
+/// What is wrong with a value, before anyone knows its line and column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// From the top of the section (a plugin's own) down to the value.
+    pub path: Vec<PathStep>,
+    /// Bytes of the scalar at fault, when only a part of it is (a rule's text).
+    pub within: Option<Range<usize>>,
+    /// What is wrong, one sentence without a full stop.
+    pub message: String,
+    /// What to do, one sentence; empty when the message says it already.
+    pub help: String,
+}
+
+impl Problem {
+    /// A problem of the section as a whole.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { path: Vec::new(), within: None, message: message.into(), help: String::new() }
+    }
+
+    /// A problem of one key of the section.
+    pub fn at(key: &str, message: impl Into<String>) -> Self {
+        Self::new(message).below_key(key)
+    }
+
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = help.into();
+        self
+    }
+
+    pub fn within(mut self, bytes: Range<usize>) -> Self {
+        self.within = Some(bytes);
+        self
+    }
+
+    /// The same problem seen from the mapping that holds this section under `key`.
+    pub fn below_key(mut self, key: &str) -> Self {
+        self.path.insert(0, PathStep::Key(key.to_owned()));
+        self
+    }
+
+    /// The same problem seen from the list that holds this section.
+    pub fn below_index(mut self, index: usize) -> Self {
+        self.path.insert(0, PathStep::Index(index));
+        self
+    }
+}
