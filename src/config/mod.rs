@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::checks::Check;
 use crate::domain::watch::Watch;
 use crate::notify::Notifier;
-use crate::settings::template::Template;
+pub use crate::notify::text::{Language, Texts};
 
 /// A configuration without a fault: everything in it is ready to run.
 pub struct Config {
@@ -37,23 +37,6 @@ pub struct ConfiguredChannel {
     pub kind: &'static str,
     pub notifier: Arc<dyn Notifier>,
     pub texts: Texts,
-}
-
-/// Texts that replace the built-in ones; a check's win over a channel's, a channel's over the file's.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Texts {
-    pub failed: Option<Template>,
-    pub recovered: Option<Template>,
-    pub reminder: Option<Template>,
-    pub digest: Option<Template>,
-}
-
-/// Of the built-in texts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Language {
-    #[default]
-    English,
-    Russian,
 }
 
 /// `log:` of the file.

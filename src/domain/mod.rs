@@ -9,6 +9,7 @@ pub mod plan;
 pub mod reading;
 pub mod rule;
 pub mod telling;
+pub mod text;
 pub mod time;
 pub mod tracker;
 pub mod watch;

@@ -2,6 +2,8 @@
 //!
 //! A notifier knows no incidents and writes no text. A new kind is one file here and one line in [`channels`].
 
+pub mod text;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
