@@ -38,7 +38,7 @@ impl Environment for System {
     }
 }
 
-/// Fills every scalar below `node`; what cannot be filled is left empty and reported.
+/// Fills every scalar below `node`; what cannot be filled is left as it is and reported.
 pub fn fill(node: &mut Node, folder: &Path, env: &dyn Environment) -> Vec<Finding> {
     let mut findings = Vec::new();
     node.scalars_mut(&mut |scalar, at| {

@@ -14,6 +14,8 @@ use super::tree::{Content, Node, Scalar};
 const WIDEST: usize = 100;
 const TAB: &str = "    ";
 const BLOT: &str = "***";
+/// What is shorter is no secret, and blotting it out would make messages unreadable.
+const SHORTEST_SECRET: usize = 4;
 
 /// Every problem of a file, in the order of their places.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +72,11 @@ impl Finding {
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = help.into();
         self
+    }
+
+    /// Whether both are about the same bytes.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        self.at.is_some() && self.at == other.at
     }
 
     /// Names the byte where the same thing stands for the first time.
@@ -266,7 +273,7 @@ impl Secrets {
         if secret && !scalar.filled {
             self.ranges.push(at.clone());
         }
-        if (secret || scalar.filled) && scalar.text.len() >= 3 {
+        if (secret || scalar.filled) && scalar.text.len() >= SHORTEST_SECRET {
             self.texts.push(scalar.text.clone());
         }
     }
@@ -278,7 +285,8 @@ impl Secrets {
     /// The bytes of a line that are shown as a blot.
     fn blots(&self, line: &str, start: usize) -> Vec<Range<usize>> {
         static LOOKS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
-            let value = format!(r#"(?i)(?:{SECRET_NAMES})\w*["']?\s*:\s+("(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,}}#'"\[{{][^,}}]*)"#);
+            let value =
+                format!(r#"(?i)(?:{SECRET_NAMES})\w*["']?\s*:\s+("(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,}}#'"\[{{](?:[^,}}]*[^\s,}}])?)"#);
             let patterns = [value.as_str(), r"://([^/@\s]+)@", r"(\d{6,}:[A-Za-z0-9_-]{30,})"];
             patterns.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect()
         });
@@ -289,6 +297,13 @@ impl Secrets {
         let looks = looks.filter(|found| !is_reference(found.as_str())).map(|found| found.range());
         let mut blots: Vec<_> = known.chain(looks).collect();
         blots.sort_by_key(|blot| blot.start);
+        blots.dedup_by(|next, blot| {
+            let touch = next.start <= blot.end;
+            if touch {
+                blot.end = blot.end.max(next.end);
+            }
+            touch
+        });
         blots
     }
 }

@@ -180,7 +180,11 @@ impl<'a> Resolver<'a> {
     /// Reads some entries of the mapping at `at` into a section; what is wrong is noted, the rest is kept.
     fn read<'n, S: DeserializeOwned>(&mut self, at: &[PathStep], entries: impl Iterator<Item = &'n Entry>) -> Option<S> {
         let section: Mapping = entries.map(|entry| (Value::String(entry.key.clone()), entry.value.value())).collect();
-        let (section, problems) = read_partly(Value::Mapping(section));
+        self.read_value(at, Value::Mapping(section))
+    }
+
+    fn read_value<S: DeserializeOwned>(&mut self, at: &[PathStep], value: Value) -> Option<S> {
+        let (section, problems) = read_partly(value);
         problems.into_iter().for_each(|problem| self.problem(at, problem));
         section
     }

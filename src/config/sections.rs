@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, IgnoredAny};
 use serde::{Deserialize, Deserializer};
+use serde_yaml::Value;
 
 use crate::domain::rule::Hold;
 use crate::domain::watch::Severity;
@@ -153,6 +154,8 @@ pub struct ChannelSection {
 }
 
 /// The keys that every check takes beside its kind.
+///
+/// Lists are kept as values here and read item by item, so that one bad item does not hide the others.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckSection {
@@ -170,7 +173,8 @@ pub struct CheckSection {
     /// Like `fail_after`, for looks that were not possible at all. Default: that of `fail_after`.
     pub unknown_after: Option<HoldSection>,
     /// Whom to tell: names of channels, or `{ channel, window, min_severity }`. An empty list: nobody. Default: every channel.
-    pub notify: Option<Vec<RouteSection>>,
+    #[schemars(with = "Option<Vec<RouteSection>>")]
+    pub notify: Option<Vec<Value>>,
     /// The name of the window in which people may be told; the channel's own must be open too. Absent: always.
     pub window: Option<String>,
     /// What to do when it fails; stands under the message.
@@ -188,7 +192,8 @@ pub struct CheckSection {
     /// Free names and values, for templates and metrics.
     pub labels: BTreeMap<String, String>,
     /// Sentences about what it sees, such as `mem > 90% for 30m`.
-    pub rules: Option<Vec<RuleSection>>,
+    #[schemars(with = "Option<Vec<RuleSection>>")]
+    pub rules: Option<Vec<Value>>,
     /// Texts of this check in place of the channel's and the file's.
     pub templates: TextsSection,
 }
@@ -248,7 +253,8 @@ pub struct RuleKeys {
     /// In place of the check's.
     pub comment: Option<String>,
     /// In place of the check's.
-    pub notify: Option<Vec<RouteSection>>,
+    #[schemars(with = "Option<Vec<RouteSection>>")]
+    pub notify: Option<Vec<Value>>,
     /// In place of the check's.
     pub severity: Option<SeveritySection>,
 }

@@ -39,7 +39,9 @@ impl Source {
         match resolve(&tree, text, self.folder(), registry, env, net) {
             Ok(config) if findings.is_empty() => Ok(config),
             Ok(_) => Err(report(Some(&tree), findings)),
-            Err(more) => {
+            Err(mut more) => {
+                // What could not be filled in is wrong in other ways too; that would only distract.
+                more.retain(|finding| !findings.iter().any(|unfilled| unfilled.is_beside(finding)));
                 findings.extend(more);
                 Err(report(Some(&tree), findings))
             }

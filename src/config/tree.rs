@@ -209,7 +209,9 @@ fn in_plain_words(info: &str) -> (String, &'static str) {
     if info.contains("unknown anchor") {
         return ("this alias names an anchor that is not defined above".to_owned(), "write `&name` where the value first stands");
     }
-    let help = if info.contains("flow mapping") || info.contains("flow sequence") {
+    let help = if info.contains("quoted scalar") {
+        "look for a missing quote"
+    } else if info.contains("flow mapping") || info.contains("flow sequence") {
         "look for a missing `,` or bracket; inside brackets put `${…}` and whatever has `{`, `[`, `,` or `: ` in it in quotes"
     } else if info.contains("simple key") || info.contains("mapping values") || info.contains("did not find expected") {
         "look for a missing `:`, a missing quote, or an indentation that differs from the line above"

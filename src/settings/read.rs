@@ -32,10 +32,11 @@ pub fn read_partly<S: DeserializeOwned>(mut section: Value) -> (Option<S>, Vec<P
             continue;
         }
         let problem = Words(&text).problem(path);
-        let follows_from_removal =
-            problem.message.strip_suffix(" is missing").is_some_and(|key| removed.iter().any(|gone| key == format!("`{gone}`")));
+        let missing = problem.message.strip_prefix('`').and_then(|message| message.strip_suffix("` is missing"));
+        // A key that was taken out, or that is there but misspelt, is no second problem.
+        let known_already = missing.is_some_and(|missing| removed.iter().any(|gone| closest(gone, [missing]).is_some()));
         let taken = take_out(&mut section, &problem.path);
-        if !follows_from_removal {
+        if !known_already {
             problems.push(problem);
         }
         match taken {

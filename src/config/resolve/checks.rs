@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_yaml::Value;
+
 use super::super::ConfiguredCheck;
 use super::super::defaults::shared_keys;
 use super::super::sections::{CheckSection, RouteSection};
@@ -156,11 +158,13 @@ impl Resolver<'_> {
         (every.max(SHORTEST_EVERY), timeout)
     }
 
-    pub(super) fn routes(&mut self, at: &[PathStep], sections: &[RouteSection]) -> Vec<Route> {
-        let mut routes: Vec<Route> = Vec::with_capacity(sections.len());
-        for (index, section) in sections.iter().enumerate() {
+    pub(super) fn routes(&mut self, at: &[PathStep], items: &[Value]) -> Vec<Route> {
+        let mut routes: Vec<Route> = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
             let at = below(at, index);
-            let (name, place, window, min_severity) = match section {
+            let before = self.findings.len();
+            let Some(section) = self.read_value(&at, item.clone()) else { continue };
+            let (name, place, window, min_severity) = match &section {
                 RouteSection::Name(name) => (name, at.clone(), None, None),
                 RouteSection::Route(keys) => (&keys.channel, below(&at, "channel"), keys.window.as_deref(), keys.min_severity),
             };
@@ -168,7 +172,7 @@ impl Resolver<'_> {
             let window = self.window(&below(&at, "window"), window);
             let min_severity = min_severity.map_or(Severity::Warning, Into::into);
             let route = Route { channel: name.as_str().into(), window, min_severity };
-            if routes.contains(&route) {
+            if routes.contains(&route) && self.findings.len() == before {
                 self.problem(&place, Problem::new(format!("`{name}` is in this list twice")));
             }
             routes.push(route);

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_yaml::Value;
+
 use super::super::sections::{RuleKeys, RuleSection};
 use super::{Resolver, below};
 use crate::domain::rule::{Hold, Judge, LONGEST_SPAN, Rule, Sentence, Span};
@@ -22,7 +24,7 @@ const SEEN: &str = "seen";
 
 impl Resolver<'_> {
     /// `up`, `seen`, and those of the file.
-    pub(super) fn rules(&mut self, at: &[PathStep], sections: Option<&[RuleSection]>, holds: Holds, every: Duration) -> Vec<Rule> {
+    pub(super) fn rules(&mut self, at: &[PathStep], items: Option<&[Value]>, holds: Holds, every: Duration) -> Vec<Rule> {
         let implicit = |name: &str, judge, fail_after| Rule {
             identity: name.into(),
             judge,
@@ -33,17 +35,18 @@ impl Resolver<'_> {
             notify: None,
         };
         let mut rules = vec![implicit(UP, Judge::Up, holds.fail), implicit(SEEN, Judge::Seen, holds.unknown)];
-        if sections.is_some_and(<[_]>::is_empty) {
+        if items.is_some_and(<[_]>::is_empty) {
             self.problem(at, Problem::new("there are no rules in this list").help("leave `rules` out: `up` and `seen` are always there"));
         }
         let mut overridden = HashSet::new();
-        for (index, section) in sections.unwrap_or_default().iter().enumerate() {
+        for (index, item) in items.unwrap_or_default().iter().enumerate() {
             let at = below(at, index);
-            let (text, place) = match section {
+            let Some(section) = self.read_value(&at, item.clone()) else { continue };
+            let (text, place) = match &section {
                 RuleSection::Text(text) => (text, at.clone()),
                 RuleSection::Keys(keys) => (&keys.rule, below(&at, "rule")),
             };
-            let keys = match section {
+            let keys = match &section {
                 RuleSection::Text(_) => None,
                 RuleSection::Keys(keys) => Some(keys),
             };
