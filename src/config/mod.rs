@@ -1,13 +1,43 @@
 //! From the text of `checks.yaml` to a configuration that works, or to all that is wrong with it.
 
-use std::path::PathBuf;
+mod defaults;
+mod fill;
+mod report;
+mod resolve;
+mod sections;
+mod source;
+mod tree;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::checks::Check;
+pub use fill::{Environment, System};
+pub use report::Report;
+pub use source::Source;
+
+use crate::checks::{Check, KindEntry, kinds};
 use crate::domain::watch::Watch;
-use crate::notify::Notifier;
+use crate::net::Net;
 pub use crate::notify::text::{Language, Texts};
+use crate::notify::{ChannelEntry, Notifier, channels};
+
+/// Reads the file at `path`; the report names everything that is wrong with it.
+pub fn load(path: &Path, env: &dyn Environment, net: &Arc<Net>) -> Result<Config, Report> {
+    Source::read(path)?.load(&Registry::default(), env, net)
+}
+
+/// The kinds of checks and channels that a file may name.
+pub struct Registry {
+    pub kinds: Vec<KindEntry>,
+    pub channels: Vec<ChannelEntry>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self { kinds: kinds(), channels: channels() }
+    }
+}
 
 /// A configuration without a fault: everything in it is ready to run.
 pub struct Config {
@@ -50,3 +80,10 @@ pub struct LogSettings {
     /// Whether the daemon's own log goes to a file in `dir` instead of stderr.
     pub to_file: bool,
 }
+
+pub fn schema() -> serde_json::Value {
+    serde_json::Value::Null
+}
+
+#[cfg(test)]
+mod tests;
