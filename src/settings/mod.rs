@@ -4,6 +4,7 @@
 mod period;
 mod problem;
 mod secret;
+pub mod targets;
 pub mod template;
 
 use std::path::PathBuf;
