@@ -2,6 +2,7 @@
 //!
 //! A new kind is one file here and one line in [`kinds`].
 
+mod host;
 mod ping;
 
 use std::sync::Arc;
@@ -87,7 +88,7 @@ pub struct KindEntry {
 
 /// Every kind there is.
 pub fn kinds() -> Vec<KindEntry> {
-    vec![KindEntry::of::<ping::Ping>("ping")]
+    vec![KindEntry::of::<host::Host>("host"), KindEntry::of::<ping::Ping>("ping")]
 }
 
 impl KindEntry {
