@@ -2,6 +2,9 @@
 //!
 //! A new kind is one file here and one line in [`kinds`].
 
+mod host;
+mod ping;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,11 +88,10 @@ pub struct KindEntry {
 
 /// Every kind there is.
 pub fn kinds() -> Vec<KindEntry> {
-    vec![]
+    vec![KindEntry::of::<host::Host>("host"), KindEntry::of::<ping::Ping>("ping")]
 }
 
 impl KindEntry {
-    #[allow(dead_code)]
     fn of<K: Kind>(name: &'static str) -> Self {
         Self {
             name,

@@ -2,13 +2,17 @@
 //!
 //! Built lazily: a watch that resolves no name and speaks no TLS pays for neither.
 
+pub mod icmp;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// One for the whole program; plugins get it from their build context.
 #[derive(Debug, Default)]
-pub struct Net {}
+pub struct Net {
+    icmp: icmp::Icmp,
+}
 
 /// Why a name has no address now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +31,11 @@ pub enum LookupError {
 impl Net {
     pub fn new() -> Arc<Self> {
         Arc::new(Self::default())
+    }
+
+    /// ICMP echoes, for all checks from the same sockets.
+    pub fn icmp(&self) -> &icmp::Icmp {
+        &self.icmp
     }
 
     /// The addresses of a host name, as the system's configuration (hosts file, resolv.conf) has them.

@@ -5,6 +5,7 @@ mod period;
 mod problem;
 mod read;
 mod secret;
+pub mod targets;
 pub mod template;
 
 use std::path::PathBuf;
