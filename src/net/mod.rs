@@ -6,6 +6,8 @@
 mod endpoint;
 mod fault;
 mod names;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tls;
 pub mod trace;
 pub mod words;

@@ -4,6 +4,8 @@
 mod period;
 mod problem;
 mod secret;
+mod size;
+mod targets;
 pub mod template;
 
 use std::path::PathBuf;
@@ -15,6 +17,8 @@ pub use problem::{PathStep, Problem};
 use schemars::JsonSchema;
 pub use secret::Secret;
 use serde::de::DeserializeOwned;
+pub use size::Size;
+pub use targets::{Listed, one_or_many};
 
 use crate::net::Net;
 
