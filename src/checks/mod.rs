@@ -2,6 +2,7 @@
 //!
 //! A new kind is one file here and one line in [`kinds`].
 
+pub mod http;
 pub mod tcp;
 
 use std::sync::Arc;
@@ -116,7 +117,7 @@ pub struct KindEntry {
 
 /// Every kind there is.
 pub fn kinds() -> Vec<KindEntry> {
-    vec![KindEntry::of::<tcp::TcpSettings>("tcp")]
+    vec![KindEntry::of::<tcp::TcpSettings>("tcp"), KindEntry::of::<http::HttpSettings>("http")]
 }
 
 impl KindEntry {
@@ -129,4 +130,14 @@ impl KindEntry {
             schema: |generator| generator.subschema_for::<K>(),
         }
     }
+}
+
+/// A regular expression of a section.
+fn pattern(key: &str, source: &str) -> Result<regex::bytes::Regex, Problem> {
+    regex::bytes::Regex::new(source).map_err(|error| {
+        // The library draws a picture over several lines; its last line says what is wrong.
+        let error = error.to_string();
+        let cause = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        Problem::at(key, format!("`{source}` is not a regular expression: {cause}"))
+    })
 }

@@ -48,4 +48,9 @@ impl Net {
     pub fn tls(&self, policy: &TlsPolicy) -> Result<Arc<ClientConfig>, CaError> {
         self.authorities.client(policy)
     }
+
+    /// Reads the system's authorities now, which takes milliseconds, rather than in the midst of the first look.
+    pub fn load_authorities(&self) {
+        self.authorities.load_system();
+    }
 }

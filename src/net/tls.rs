@@ -73,6 +73,10 @@ impl Authorities {
         clients.insert(policy.clone(), client.clone());
         Ok(client)
     }
+
+    pub(super) fn load_system(&self) {
+        self.system.get_or_init(|| Arc::new(system_authorities()));
+    }
 }
 
 impl Certificate {

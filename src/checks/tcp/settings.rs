@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, de};
 use tokio_rustls::TlsConnector;
 
 use super::{Expect, Port, Tcp};
-use crate::checks::Check;
+use crate::checks::{Check, pattern};
 use crate::domain::reading::Target;
 use crate::net::tls::TlsPolicy;
 use crate::net::{Endpoint, Host};
@@ -70,6 +70,12 @@ pub struct TlsSection {
     insecure: bool,
 }
 
+/// TLS as the section has it.
+struct Secured {
+    connector: TlsConnector,
+    name: Option<ServerName<'static>>,
+}
+
 impl Settings for TcpSettings {
     type Plugin = dyn Check;
 
@@ -90,7 +96,7 @@ impl Settings for TcpSettings {
         if !(1..=MOST_BYTES).contains(&max_bytes) {
             problems.push(Problem::at("max_bytes", "`max_bytes` must be from 1 byte to 16 MiB"));
         }
-        let name = tls.as_ref().and_then(|(_, name)| name.as_ref());
+        let name = tls.as_ref().and_then(|tls| tls.name.as_ref());
         let mut ports = Vec::new();
         match one_or_many(("address", self.address), ("addresses", self.addresses)) {
             Err(found) => problems.extend(found),
@@ -113,14 +119,13 @@ impl Settings for TcpSettings {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let (tls, send, net) = (tls.map(|(connector, _)| connector), self.send, at.net.clone());
+        let (tls, send, net) = (tls.map(|tls| tls.connector), self.send, at.net.clone());
         Ok(Box::new(Tcp { ports, tls, send, expect, max_bytes: max_bytes as usize, net }))
     }
 }
 
 impl TlsSetting {
-    #[allow(clippy::type_complexity)]
-    fn build(self, at: &BuildContext) -> Result<Option<(TlsConnector, Option<ServerName<'static>>)>, Vec<Problem>> {
+    fn build(self, at: &BuildContext) -> Result<Option<Secured>, Vec<Problem>> {
         let Self::On(section) = self else { return Ok(None) };
         let mut problems = Vec::new();
         let in_tls = |key: &str, message: String| Problem::at(key, message).below_key("tls");
@@ -133,7 +138,10 @@ impl TlsSetting {
         });
         let policy = TlsPolicy { ca: section.ca.map(|file| at.folder.join(file)), insecure: section.insecure };
         match at.net.tls(&policy) {
-            Ok(client) if problems.is_empty() => Ok(Some((TlsConnector::from(client), name))),
+            Ok(client) if problems.is_empty() => {
+                at.net.load_authorities();
+                Ok(Some(Secured { connector: TlsConnector::from(client), name }))
+            }
             Ok(_) => Err(problems),
             Err(error) => {
                 problems.push(in_tls("ca", error.to_string()));
@@ -143,23 +151,15 @@ impl TlsSetting {
     }
 }
 
-fn expectation(text: Option<String>, pattern: Option<String>) -> Result<Option<Expect>, Problem> {
-    match (text, pattern) {
+fn expectation(text: Option<String>, regex: Option<String>) -> Result<Option<Expect>, Problem> {
+    match (text, regex) {
         (None, None) => Ok(None),
         (Some(_), Some(_)) => Err(Problem::at("expect", "`expect` and `expect_regex` are both given").help("Keep one of the two.")),
         (Some(text), None) if text.is_empty() => {
             Err(Problem::at("expect", "`expect` is empty").help("Delete it if a connection is enough."))
         }
         (Some(text), None) => Ok(Some(Expect::Text(text))),
-        (None, Some(pattern)) => match regex::bytes::Regex::new(&pattern) {
-            Ok(pattern) => Ok(Some(Expect::Pattern(pattern))),
-            Err(error) => {
-                // The library draws a picture over several lines; its last line says what is wrong.
-                let error = error.to_string();
-                let cause = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                Err(Problem::at("expect_regex", format!("`{pattern}` is not a regular expression: {cause}")))
-            }
-        },
+        (None, Some(source)) => pattern("expect_regex", &source).map(Expect::Pattern).map(Some),
     }
 }
 
