@@ -68,7 +68,12 @@ impl Resolver<'_> {
         let built = (kind.build)(section_of(&section.value), &self.context(name.clone(), TIMEOUT, TIMEOUT));
         let place = below(&at, kind.name);
         let notifier = built.map_err(|problems| problems.into_iter().for_each(|problem| self.problem(&place, problem))).ok()?;
-        let plan = ChannelPlan { name: name.clone(), window, recoveries: common.recoveries.unwrap_or(true), digest: common.digest.unwrap_or(false) };
+        let plan = ChannelPlan {
+            name: name.clone(),
+            window,
+            recoveries: common.recoveries.unwrap_or(true),
+            digest: common.digest.unwrap_or(false),
+        };
         Some((ConfiguredChannel { name, kind: kind.name, notifier: notifier.into(), texts }, plan))
     }
 }
