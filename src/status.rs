@@ -48,6 +48,8 @@ impl StatusLog {
 /// A file a day named `prefix.DATE.suffix`, the last `keep` of them, and `prefix.suffix` always the newest.
 pub fn appender(dir: &Path, prefix: &str, suffix: &str, keep: usize) -> io::Result<RollingFileAppender> {
     std::fs::create_dir_all(dir)?;
+    // The link is read from where it stands, not from where we do.
+    let dir = std::path::absolute(dir)?;
     RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix(prefix)

@@ -122,9 +122,9 @@ impl Notifier for Telegram {
                     form = Form::Plain;
                     remark = Some(format!("sent without markup, because Telegram refused the text: {text}"));
                 }
-                RequestError::Api(api) if topic.is_some() && names_topic(&api.to_string()) => {
+                RequestError::Api(api) if topic.is_some() && names_topic(&description(api)) => {
                     topic = None;
-                    remark = Some(format!("sent to the chat itself, because of the topic: {api}"));
+                    remark = Some(format!("sent to the chat itself, because of the topic: {}", description(api)));
                 }
                 RequestError::InvalidJson { raw, .. } if raw.trim_start().starts_with(r#"{"ok":true"#) => {
                     return Ok(Receipt { id: None, remark: Some("the answer of Telegram broke off after `ok`".into()) });
@@ -169,7 +169,7 @@ impl Telegram {
                 later(Some(seconds.duration()), format!("Telegram asks to wait {} s", seconds.duration().as_secs()))
             }
             RequestError::MigrateToChatId(ChatId(id)) => later(None, format!("the chat keeps moving to {id}")),
-            RequestError::Api(api) => self.classify_api(&api.to_string()),
+            RequestError::Api(api) => self.classify_api(&description(api)),
             RequestError::Network(network) if network.is_connect() => {
                 later(None, format!("cannot reach Telegram: {}", self.safe(&innermost(&**network))))
             }
@@ -252,6 +252,14 @@ fn client(proxy: Option<&Secret>, at: &BuildContext) -> Result<reqwest::Client, 
         builder = builder.proxy(proxy);
     }
     builder.build().map_err(|error| Problem::new(format!("no HTTP client can be made: {}", innermost(&error))))
+}
+
+/// What Telegram wrote, where the client has no name for it.
+fn description(error: &ApiError) -> String {
+    match error {
+        ApiError::Unknown(text) => text.clone(),
+        known => known.to_string(),
+    }
 }
 
 fn names_topic(description: &str) -> bool {
