@@ -15,6 +15,7 @@ use teloxide::{ApiError, Bot, RequestError};
 
 use super::{Limits, Measure, Message, Notifier, Receipt, SendError};
 use crate::domain::text::{shortened, visible};
+use crate::net::tls::TlsPolicy;
 use crate::settings::template::Escape;
 use crate::settings::{BuildContext, Problem, Secret, Settings};
 
@@ -244,8 +245,9 @@ fn parse_url(text: &str) -> Result<reqwest::Url, Problem> {
 }
 
 fn client(proxy: Option<&Secret>, at: &BuildContext) -> Result<reqwest::Client, Problem> {
-    let _ = at;
-    let mut builder = reqwest::Client::builder().connect_timeout(CONNECT).timeout(TOTAL).tcp_nodelay(true).no_proxy();
+    let tls = at.net.tls(&TlsPolicy::default()).map_err(|error| Problem::new(error.to_string()))?;
+    let builder = reqwest::Client::builder().connect_timeout(CONNECT).timeout(TOTAL).tcp_nodelay(true).no_proxy();
+    let mut builder = builder.use_preconfigured_tls(tls.as_ref().clone());
     if let Some(proxy) = proxy {
         let proxy = reqwest::Proxy::all(proxy.expose())
             .map_err(|_| Problem::at("proxy", "this is not a proxy's address").help("write it like `socks5h://127.0.0.1:1080`"))?;
