@@ -48,12 +48,16 @@ pub async fn serve_tls<F: Future<Output = ()> + Send + 'static>(
 
 /// Waits for the first bytes, answers with these, and closes.
 pub async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, bytes: &[u8]) {
-    let mut request = [0; 4096];
-    let _ = stream.read(&mut request).await;
+    take_request(&mut stream).await;
     let _ = stream.write_all(bytes).await;
     let _ = stream.shutdown().await;
     // Closing with unread bytes would reset the connection and take the answer with it.
-    while stream.read(&mut request).await.is_ok_and(|length| length > 0) {}
+    while stream.read(&mut [0; 4096]).await.is_ok_and(|length| length > 0) {}
+}
+
+/// Waits for the first bytes of a request, whatever they are.
+pub async fn take_request(stream: &mut (impl AsyncRead + Unpin)) {
+    let _ = stream.read(&mut [0; 4096]).await;
 }
 
 /// An address that nobody listens on.

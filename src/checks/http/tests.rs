@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::net::testing::{Authority, DAY, answer, closed_port, self_signed_server, serve, serve_tls};
+use crate::net::testing::{Authority, DAY, answer, closed_port, self_signed_server, serve, serve_tls, take_request};
 use crate::settings::{BuildContext, PathStep, Problem, Settings, read};
 
 fn build(section: &str) -> Result<Box<dyn Check>, Vec<Problem>> {
@@ -150,7 +150,7 @@ async fn one_deadline_for_all() {
     check_hung(&url(silent), "", "fail: no answer in 60 ms").await;
     check_hung(&format!("https://{silent}/"), "", "fail: no end of the TLS handshake in 60 ms").await;
     let trickle = serve(async |mut stream| {
-        stream.read(&mut [0; 1024]).await.unwrap();
+        take_request(&mut stream).await;
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
         while stream.write_all(b"-").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -159,7 +159,7 @@ async fn one_deadline_for_all() {
     .await;
     check_hung(&url(trickle), "", "fail: the answer did not end in 60 ms").await;
     let flood = serve(async |mut stream| {
-        stream.read(&mut [0; 1024]).await.unwrap();
+        take_request(&mut stream).await;
         while stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_ok() {}
     })
     .await;
@@ -170,7 +170,7 @@ async fn one_deadline_for_all() {
 #[tokio::test]
 async fn bodies_without_end() {
     let endless = serve(async |mut stream| {
-        stream.read(&mut [0; 1024]).await.unwrap();
+        take_request(&mut stream).await;
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
         while stream.write_all(&[b'x'; 16384]).await.is_ok() {}
     })
