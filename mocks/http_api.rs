@@ -20,7 +20,6 @@ use axum::routing::{get, put};
 use axum::{Json, Router};
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 #[derive(Parser)]
 #[command(about = "A service with a health page that can be switched while it runs")]
@@ -36,7 +35,7 @@ struct Options {
     delay: f64,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 enum Health {
     Ok,
@@ -66,15 +65,27 @@ async fn main() -> io::Result<()> {
     axum::serve(support::listen(options.port).await?, app).await
 }
 
+#[derive(Serialize)]
+struct Page {
+    state: &'static str,
+    queue: Queue,
+}
+
+#[derive(Serialize)]
+struct Queue {
+    depth: i64,
+}
+
 async fn health(State(service): State<Shared>) -> Response {
     let Service { health, depth, delay } = current(&service);
     println!("asked for /health: {health:?}, queue {depth}");
     if let Health::Slow = health {
         tokio::time::sleep(delay).await;
     }
+    let page = |state| Json(Page { state, queue: Queue { depth } });
     match health {
-        Health::Ok | Health::Slow => Json(json!({ "state": "ok", "queue": { "depth": depth } })).into_response(),
-        Health::Down => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "state": "down", "queue": { "depth": depth } }))).into_response(),
+        Health::Ok | Health::Slow => page("ok").into_response(),
+        Health::Down => (StatusCode::SERVICE_UNAVAILABLE, page("down")).into_response(),
         Health::Garbage => "<<< this is no JSON".into_response(),
     }
 }

@@ -11,6 +11,7 @@
 mod support;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -70,9 +71,9 @@ async fn receive(State(receiver): State<Shared>, request: Request) -> (StatusCod
     };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let headers: BTreeMap<_, _> = head.headers.iter().map(|(name, value)| (name.as_str(), text(value.as_bytes()))).collect();
-    let receipt = json!({ "method": head.method.as_str(), "path": head.uri.to_string(), "headers": headers, "body": text(&body) });
-    let answer = receiver.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).note(&receipt);
-    match answer {
+    let (method, path, body) = (head.method.as_str(), head.uri.to_string(), text(&body));
+    let noted = receiver.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).note(method, &path, &headers, &body);
+    match noted {
         Ok(Answer::Status { code, retry_after }) => {
             (code, retry_after.map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))).into_iter().collect())
         }
@@ -85,11 +86,24 @@ async fn receive(State(receiver): State<Shared>, request: Request) -> (StatusCod
 }
 
 impl Receiver {
-    fn note(&mut self, receipt: &serde_json::Value) -> io::Result<Answer> {
-        writeln!(self.receipts, "{receipt}")?;
+    fn note(&mut self, method: &str, path: &str, headers: &BTreeMap<&str, String>, body: &str) -> io::Result<Answer> {
         let answer = self.plan.pop_front().unwrap_or(OK);
-        println!("{} {} -> {answer:?}\n{}", receipt["method"], receipt["path"], receipt["body"]);
+        let time = chrono::Local::now().to_rfc3339();
+        let told = answer.to_string();
+        let receipt = json!({ "time": time, "method": method, "path": path, "headers": headers, "body": body, "answer": told });
+        writeln!(self.receipts, "{receipt}")?;
+        println!("{method} {path} -> {told}\n{body}");
         Ok(answer)
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status { code, retry_after: None } => write!(f, "{}", code.as_u16()),
+            Self::Status { code, retry_after: Some(seconds) } => write!(f, "{}:{seconds}", code.as_u16()),
+            Self::Hang => f.write_str("hang"),
+        }
     }
 }
 

@@ -65,6 +65,20 @@ pub async fn closed_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
+/// A test of this program, to be run again in a process of its own, whose environment and limits can be changed.
+/// The output tells `1 passed` if it passed.
+pub fn again(test: &str, shell: &str) -> std::process::Command {
+    let mut again = std::process::Command::new("sh");
+    let run = format!(r#"{shell}; exec "$0" "$@""#);
+    again.arg("-c").arg(run).arg(std::env::current_exe().unwrap()).args(["--include-ignored", "--exact", test]);
+    again
+}
+
+/// Opens files until this process may open no more; they are closed with what is returned.
+pub fn use_up_files() -> Vec<std::fs::File> {
+    std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect()
+}
+
 /// A certificate authority with its PEM file.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,

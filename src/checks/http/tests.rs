@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::net::testing::{Authority, DAY, answer, closed_port, self_signed_server, serve, serve_tls, take_request};
+use crate::net::testing::{Authority, DAY, again, answer, closed_port, self_signed_server, serve, serve_tls, take_request, use_up_files};
 use crate::settings::{BuildContext, PathStep, Problem, Settings, read};
 
 fn build(section: &str) -> Result<Box<dyn Check>, Vec<Problem>> {
@@ -389,16 +389,30 @@ async fn through_a_proxy() {
     check("http://target.example/", &format!("proxy: 'socks5h://{socks}', contains: PONG"), "pass").await;
 }
 
-/// Runs a test of this file again with proxies in its environment: that of a test cannot be changed safely.
 #[test]
 fn the_proxies_of_the_environment_are_ignored() {
-    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
-        again.env(name, "http://127.0.0.1:9");
-    }
-    let output = again.args(["--exact", "checks::http::tests::a_page_is_judged"]).output().unwrap();
+    let proxies = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+    let mut again = again("checks::http::tests::a_page_is_judged", "true");
+    let output = again.envs(proxies.map(|name| (name, "http://127.0.0.1:9"))).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    assert!(text.contains("1 passed"), "{text}");
+}
+
+#[test]
+fn want_of_files_is_not_the_targets_fault() {
+    let output = again("checks::http::tests::without_files", "ulimit -n 64").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("1 passed"), "{text}");
+}
+
+#[tokio::test]
+#[ignore = "needs a process of its own"]
+async fn without_files() {
+    let http = build("url: http://127.0.0.1:9/").unwrap();
+    let files = use_up_files();
+    let readings = http.run(&Run::alone(Duration::from_secs(5), 1)).await;
+    drop(files);
+    assert_eq!(told(&readings[0]), "unknown: too many open files on this machine");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
 use super::*;
-use crate::net::testing::{Authority, DAY, answer, closed_port, self_signed_server, serve, serve_tls};
+use crate::net::testing::{Authority, DAY, again, answer, closed_port, self_signed_server, serve, serve_tls, use_up_files};
 use crate::settings::{BuildContext, PathStep, Problem, Settings, read};
 
 fn build(section: &str) -> Result<Box<dyn Check>, Vec<Problem>> {
@@ -190,6 +190,23 @@ async fn many_addresses_in_their_order() {
         ]
     );
     assert_eq!((check.size(), done.load(std::sync::atomic::Ordering::Relaxed)), (3, 3));
+}
+
+#[test]
+fn want_of_files_is_not_the_targets_fault() {
+    let output = again("checks::tcp::tests::without_files", "ulimit -n 64").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("1 passed"), "{text}");
+}
+
+#[tokio::test]
+#[ignore = "needs a process of its own"]
+async fn without_files() {
+    let tcp = build("address: 127.0.0.1:9").unwrap();
+    let files = use_up_files();
+    let readings = tcp.run(&Run::alone(Duration::from_secs(5), 1)).await;
+    drop(files);
+    assert_eq!(words(&readings[0]), "unknown: too many open files on this machine");
 }
 
 #[test]
