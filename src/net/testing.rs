@@ -113,11 +113,14 @@ impl Authority {
     }
 }
 
-/// A server that vouches for itself.
-pub fn self_signed_server(names: &[&str]) -> Arc<ServerConfig> {
+/// A server that vouches for itself, as `openssl req -x509` makes them, and its certificate.
+pub fn self_signed_server(names: &[&str]) -> (Arc<ServerConfig>, String) {
     let key = KeyPair::generate().unwrap();
-    let certificate = params(names, SystemTime::now() - DAY, SystemTime::now() + 30 * DAY + DAY / 24).self_signed(&key).unwrap();
-    server(certificate, &key)
+    let mut params = params(names, SystemTime::now() - DAY, SystemTime::now() + 30 * DAY + DAY / 24);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).unwrap();
+    let pem = certificate.pem();
+    (server(certificate, &key), pem)
 }
 
 fn params(names: &[&str], not_before: SystemTime, not_after: SystemTime) -> CertificateParams {

@@ -133,7 +133,7 @@ async fn certificates_of_every_kind() {
     check(&early, &ca, "fail: the certificate is not valid before 2100-01-01 00:00 UTC").await;
     let other = serve_with(authority.server(&["other.example"], now - DAY, now + DAY)).await;
     check(&other.replace("127.0.0.1", "localhost"), &ca, "fail: the certificate is for other.example, not for localhost").await;
-    let itself = serve_with(self_signed_server(&["127.0.0.1"])).await;
+    let itself = serve_with(self_signed_server(&["127.0.0.1"]).0).await;
     let reading = check(&itself, "", "fail: the certificate is self-signed").await;
     assert_eq!(reading.value("cert_days").unwrap().floor(), 30.0);
 
@@ -433,6 +433,7 @@ fn every_problem_at_once() {
     check("{}", &[": `url` is missing"]);
     check("{ url: 'http://a', urls: ['http://b'] }", &["url: `url` and `urls` are both given"]);
     check("urls: ['http://a', 'http://a']", &["urls/1: `http://a` is listed twice"]);
+    check("{ url: 'https://a', ca: x.pem }", &["ca: cannot read /nowhere/x.pem: No such file or directory (os error 2)"]);
     check("url: example.com/x", &["url: this is not a URL: relative URL without a base"]);
     check("url: 'ftp://a/'", &["url: `ftp:` is neither `http:` nor `https:`"]);
     check("url: 'http://me:CANARY@a/'", &["url: the URL has a user or a password in it"]);

@@ -153,9 +153,16 @@ async fn certificates_of_every_kind() {
     check(other, &ca, "fail: the certificate is for other.example, 10.0.0.1, not for 127.0.0.1").await;
     let named = format!("tls: {{ ca: '{}', server_name: other.example }}", authority.file().display());
     check(other, &named, "pass").await;
-    let itself = serve_with(self_signed_server(&["127.0.0.1"])).await;
+    let (tls, pem) = self_signed_server(&["127.0.0.1"]);
+    let itself = serve_with(tls).await;
     let reading = check(itself, "tls: true", "fail: the certificate is self-signed").await;
     assert_eq!(reading.value("cert_days").unwrap().floor(), 30.0);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), pem).unwrap();
+    let trusted = file.path().display();
+    check(itself, &format!("tls: {{ ca: '{trusted}' }}"), "pass").await;
+    let other = format!("tls: {{ ca: '{trusted}', server_name: other.example }}");
+    check(itself, &other, "fail: the certificate is for 127.0.0.1, not for other.example").await;
 }
 
 #[tokio::test]
