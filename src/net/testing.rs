@@ -48,17 +48,35 @@ pub async fn serve_tls<F: Future<Output = ()> + Send + 'static>(
 
 /// Waits for the first bytes, answers with these, and closes.
 pub async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, bytes: &[u8]) {
-    let mut request = [0; 4096];
-    let _ = stream.read(&mut request).await;
+    take_request(&mut stream).await;
     let _ = stream.write_all(bytes).await;
     let _ = stream.shutdown().await;
     // Closing with unread bytes would reset the connection and take the answer with it.
-    while stream.read(&mut request).await.is_ok_and(|length| length > 0) {}
+    while stream.read(&mut [0; 4096]).await.is_ok_and(|length| length > 0) {}
+}
+
+/// Waits for the first bytes of a request, whatever they are.
+pub async fn take_request(stream: &mut (impl AsyncRead + Unpin)) {
+    let _ = stream.read(&mut [0; 4096]).await;
 }
 
 /// An address that nobody listens on.
 pub async fn closed_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+/// A test of this program, to be run again in a process of its own, whose environment and limits can be changed.
+/// The output tells `1 passed` if it passed.
+pub fn again(test: &str, shell: &str) -> std::process::Command {
+    let mut again = std::process::Command::new("sh");
+    let run = format!(r#"{shell}; exec "$0" "$@""#);
+    again.arg("-c").arg(run).arg(std::env::current_exe().unwrap()).args(["--include-ignored", "--exact", test]);
+    again
+}
+
+/// Opens files until this process may open no more; they are closed with what is returned.
+pub fn use_up_files() -> Vec<std::fs::File> {
+    std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect()
 }
 
 /// A certificate authority with its PEM file.
@@ -95,11 +113,14 @@ impl Authority {
     }
 }
 
-/// A server that vouches for itself.
-pub fn self_signed_server(names: &[&str]) -> Arc<ServerConfig> {
+/// A server that vouches for itself, as `openssl req -x509` makes them, and its certificate.
+pub fn self_signed_server(names: &[&str]) -> (Arc<ServerConfig>, String) {
     let key = KeyPair::generate().unwrap();
-    let certificate = params(names, SystemTime::now() - DAY, SystemTime::now() + 30 * DAY + DAY / 24).self_signed(&key).unwrap();
-    server(certificate, &key)
+    let mut params = params(names, SystemTime::now() - DAY, SystemTime::now() + 30 * DAY + DAY / 24);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).unwrap();
+    let pem = certificate.pem();
+    (server(certificate, &key), pem)
 }
 
 fn params(names: &[&str], not_before: SystemTime, not_after: SystemTime) -> CertificateParams {

@@ -10,10 +10,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ClientSessionStore, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue, WebPkiServerVerifier};
+use rustls::client::{
+    ClientSessionStore, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue, WebPkiServerVerifier, verify_server_name,
+};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, NamedGroup, RootCertStore, SignatureScheme};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -66,7 +69,7 @@ impl Authorities {
         }
         let trust = match (policy.insecure, &policy.ca) {
             (true, _) => Trust::Anyone,
-            (false, Some(file)) => Trust::These(Arc::new(read_authorities(file)?)),
+            (false, Some(file)) => read_authorities(file)?,
             (false, None) => Trust::System(self.system.clone()),
         };
         let client = Arc::new(client_config(trust)?);
@@ -170,18 +173,32 @@ fn client_config(trust: Trust) -> Result<ClientConfig, CaError> {
     Ok(client)
 }
 
-fn read_authorities(file: &Path) -> Result<RootCertStore, CaError> {
+fn read_authorities(file: &Path) -> Result<Trust, CaError> {
     let shown = file.display();
     let text = std::fs::read(file).map_err(|error| CaError(format!("cannot read {shown}: {error}")))?;
     let mut store = RootCertStore::empty();
+    let mut themselves = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(&text) {
         let certificate = certificate.map_err(|error| CaError(format!("{shown} is not a PEM file: {error}")))?;
+        themselves.push(certificate.clone());
         store.add(certificate).map_err(|error| CaError(format!("{shown} has a certificate that is no authority: {error}")))?;
     }
     if store.is_empty() {
         return Err(CaError(format!("{shown} has no certificate in it (`-----BEGIN CERTIFICATE-----`)")));
     }
-    Ok(store)
+    Ok(Trust::These { authorities: Arc::new(store), themselves })
+}
+
+/// A server may show the very certificate that the user trusts: self-signed ones claim to be authorities,
+/// and webpki takes no authority for a server. Its name and its dates still count.
+fn verify_itself(certificate: &CertificateDer<'_>, server_name: &ServerName<'_>, now: UnixTime) -> Result<ServerCertVerified, Error> {
+    verify_server_name(&ParsedCertificate::try_from(certificate)?, server_name)?;
+    match Certificate::parse(certificate, now) {
+        None => Err(CertificateError::BadEncoding.into()),
+        Some(certificate) if certificate.not_after < certificate.seen_at => Err(CertificateError::Expired.into()),
+        Some(certificate) if certificate.not_before > certificate.seen_at => Err(CertificateError::NotValidYet.into()),
+        Some(_) => Ok(ServerCertVerified::assertion()),
+    }
 }
 
 /// The system's authorities, or Mozilla's where the system has none (a bare container).
@@ -198,7 +215,11 @@ fn system_authorities() -> RootCertStore {
 enum Trust {
     /// Read when the first certificate arrives: it takes milliseconds, and many watches never need it.
     System(Arc<OnceLock<Arc<RootCertStore>>>),
-    These(Arc<RootCertStore>),
+    These {
+        authorities: Arc<RootCertStore>,
+        /// The same certificates as they stand in the file.
+        themselves: Vec<CertificateDer<'static>>,
+    },
     Anyone,
 }
 
@@ -215,7 +236,7 @@ impl Watching {
         let build = || {
             let roots = match &self.trust {
                 Trust::System(roots) => roots.get_or_init(|| Arc::new(system_authorities())).clone(),
-                Trust::These(roots) => roots.clone(),
+                Trust::These { authorities, .. } => authorities.clone(),
                 Trust::Anyone => return None,
             };
             WebPkiServerVerifier::builder_with_provider(roots, self.provider.clone()).build().ok()
@@ -235,6 +256,7 @@ impl ServerCertVerifier for Watching {
     ) -> Result<ServerCertVerified, Error> {
         note(|phases| phases.certificate = Certificate::parse(end_entity, now));
         match (self.verifier(), &self.trust) {
+            (_, Trust::These { themselves, .. }) if themselves.contains(end_entity) => verify_itself(end_entity, server_name, now),
             (Some(verifier), _) => verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now),
             (None, Trust::Anyone) => Ok(ServerCertVerified::assertion()),
             (None, _) => Err(Error::General("no usable authorities".into())),

@@ -135,19 +135,19 @@ impl Http {
 
     async fn ask(&self, step: &Step, progress: &mut Progress) -> Result<Response, Fault> {
         progress.begin(&step.url);
-        match self.send(step, &progress.trace).await {
-            // The server closed a kept connection just as it was used again: that says nothing of the server.
-            Err(error) if progress.trace.phases().connect_started.is_none() && fault::is_lost(&error) => {
-                self.send(step, &progress.trace).await
-            }
-            sent => sent,
+        let mut sent = self.send(step, &progress.trace).await;
+        // The server closed a kept connection just as it was used again: that says nothing of the server.
+        if let Err(error) = &sent
+            && step.method.is_safe()
+            && progress.trace.phases().connect_started.is_none()
+            && fault::is_lost(error)
+        {
+            sent = self.send(step, &progress.trace).await;
         }
-        .map(|response| {
-            progress.first_byte = Some(Instant::now());
-            progress.status = Some(response.status());
-            response
-        })
-        .map_err(|error| fault::of(error, &progress.trace.phases(), self.proxied))
+        let response = sent.map_err(|error| fault::of(error, &progress.trace.phases(), self.proxied))?;
+        progress.first_byte = Some(Instant::now());
+        progress.status = Some(response.status());
+        Ok(response)
     }
 
     async fn send(&self, step: &Step, trace: &Trace) -> reqwest::Result<Response> {

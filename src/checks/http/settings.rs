@@ -198,18 +198,18 @@ impl Connection {
 fn pages(url: Option<String>, urls: Option<Vec<String>>) -> Result<Vec<Page>, Vec<Problem>> {
     let mut problems = Problems::default();
     let listed = one_or_many(("url", url), ("urls", urls))?;
-    let urls: Vec<_> = listed.iter().filter_map(|listed| problems.keep(parse_url(listed))).collect();
+    let urls: Vec<_> = listed.iter().filter_map(|listed| Some((&listed.text, problems.keep(parse_url(listed))?))).collect();
     if !problems.0.is_empty() {
         return Err(problems.0);
     }
     // Two that differ only in what is not shown need a number to be told apart.
     let mut seen: HashMap<String, usize> = HashMap::new();
-    let mut key = |url: &Url| {
-        let shown = masked(url);
+    let mut key = |text: &str, url: &Url| {
+        let shown = if url.query().is_none() && url.fragment().is_none() { text.to_owned() } else { masked(url) };
         let count = seen.entry(shown.clone()).and_modify(|count| *count += 1).or_insert(1);
         if *count == 1 { shown } else { format!("{shown} #{count}") }
     };
-    Ok(urls.into_iter().map(|url| Page { target: Target::new(key(&url)), url }).collect())
+    Ok(urls.into_iter().map(|(text, url)| Page { target: Target::new(key(text, &url)), url }).collect())
 }
 
 fn parse_url(listed: &Listed) -> Result<Url, Problem> {

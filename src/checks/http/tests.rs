@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::net::testing::{Authority, DAY, answer, closed_port, self_signed_server, serve, serve_tls};
+use crate::net::testing::{Authority, DAY, again, answer, closed_port, self_signed_server, serve, serve_tls, take_request, use_up_files};
 use crate::settings::{BuildContext, PathStep, Problem, Settings, read};
 
 fn build(section: &str) -> Result<Box<dyn Check>, Vec<Problem>> {
@@ -133,7 +133,7 @@ async fn certificates_of_every_kind() {
     check(&early, &ca, "fail: the certificate is not valid before 2100-01-01 00:00 UTC").await;
     let other = serve_with(authority.server(&["other.example"], now - DAY, now + DAY)).await;
     check(&other.replace("127.0.0.1", "localhost"), &ca, "fail: the certificate is for other.example, not for localhost").await;
-    let itself = serve_with(self_signed_server(&["127.0.0.1"])).await;
+    let itself = serve_with(self_signed_server(&["127.0.0.1"]).0).await;
     let reading = check(&itself, "", "fail: the certificate is self-signed").await;
     assert_eq!(reading.value("cert_days").unwrap().floor(), 30.0);
 
@@ -150,7 +150,7 @@ async fn one_deadline_for_all() {
     check_hung(&url(silent), "", "fail: no answer in 60 ms").await;
     check_hung(&format!("https://{silent}/"), "", "fail: no end of the TLS handshake in 60 ms").await;
     let trickle = serve(async |mut stream| {
-        stream.read(&mut [0; 1024]).await.unwrap();
+        take_request(&mut stream).await;
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
         while stream.write_all(b"-").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -159,7 +159,7 @@ async fn one_deadline_for_all() {
     .await;
     check_hung(&url(trickle), "", "fail: the answer did not end in 60 ms").await;
     let flood = serve(async |mut stream| {
-        stream.read(&mut [0; 1024]).await.unwrap();
+        take_request(&mut stream).await;
         while stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_ok() {}
     })
     .await;
@@ -170,7 +170,7 @@ async fn one_deadline_for_all() {
 #[tokio::test]
 async fn bodies_without_end() {
     let endless = serve(async |mut stream| {
-        stream.read(&mut [0; 1024]).await.unwrap();
+        take_request(&mut stream).await;
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
         while stream.write_all(&[b'x'; 16384]).await.is_ok() {}
     })
@@ -389,16 +389,30 @@ async fn through_a_proxy() {
     check("http://target.example/", &format!("proxy: 'socks5h://{socks}', contains: PONG"), "pass").await;
 }
 
-/// Runs a test of this file again with proxies in its environment: that of a test cannot be changed safely.
 #[test]
 fn the_proxies_of_the_environment_are_ignored() {
-    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
-        again.env(name, "http://127.0.0.1:9");
-    }
-    let output = again.args(["--exact", "checks::http::tests::a_page_is_judged"]).output().unwrap();
+    let proxies = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+    let mut again = again("checks::http::tests::a_page_is_judged", "true");
+    let output = again.envs(proxies.map(|name| (name, "http://127.0.0.1:9"))).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    assert!(text.contains("1 passed"), "{text}");
+}
+
+#[test]
+fn want_of_files_is_not_the_targets_fault() {
+    let output = again("checks::http::tests::without_files", "ulimit -n 64").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("1 passed"), "{text}");
+}
+
+#[tokio::test]
+#[ignore = "needs a process of its own"]
+async fn without_files() {
+    let http = build("url: http://127.0.0.1:9/").unwrap();
+    let files = use_up_files();
+    let readings = http.run(&Run::alone(Duration::from_secs(5), 1)).await;
+    drop(files);
+    assert_eq!(told(&readings[0]), "unknown: too many open files on this machine");
 }
 
 #[test]
@@ -419,6 +433,7 @@ fn every_problem_at_once() {
     check("{}", &[": `url` is missing"]);
     check("{ url: 'http://a', urls: ['http://b'] }", &["url: `url` and `urls` are both given"]);
     check("urls: ['http://a', 'http://a']", &["urls/1: `http://a` is listed twice"]);
+    check("{ url: 'https://a', ca: x.pem }", &["ca: cannot read /nowhere/x.pem: No such file or directory (os error 2)"]);
     check("url: example.com/x", &["url: this is not a URL: relative URL without a base"]);
     check("url: 'ftp://a/'", &["url: `ftp:` is neither `http:` nor `https:`"]);
     check("url: 'http://me:CANARY@a/'", &["url: the URL has a user or a password in it"]);

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rustix::io::Errno;
 use rustls::pki_types::ServerName;
+
 pub use settings::{TcpSettings, TlsSection, TlsSetting};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -273,12 +275,14 @@ async fn connect_any(addresses: &[IpAddr], port: u16, within: Duration) -> io::R
     Err(failed)
 }
 
-/// Three system calls where the other side answers at once, as on a loopback: no epoll, no getsockopt.
+/// Connects without epoll where the other side answers at once, as on a loopback: the kernel says "in progress" even
+/// then, because it takes the answer in when the call ends; asking again costs one system call and saves three.
 async fn connect(address: SocketAddr) -> io::Result<Link> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-    match socket.connect(&address.into()) {
+    let address = address.into();
+    match socket.connect(&address).or_else(|error| if is(&error, Errno::INPROGRESS) { socket.connect(&address) } else { Err(error) }) {
         Ok(()) => Ok(Link::Bare(socket)),
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {
+        Err(error) if is(&error, Errno::ALREADY) || is(&error, Errno::INPROGRESS) => {
             let stream = TcpStream::from_std(socket.into())?;
             stream.writable().await?;
             match stream.take_error()? {
@@ -288,6 +292,10 @@ async fn connect(address: SocketAddr) -> io::Result<Link> {
         }
         Err(error) => Err(error),
     }
+}
+
+fn is(error: &io::Error, errno: Errno) -> bool {
+    Errno::from_io_error(error) == Some(errno)
 }
 
 fn handshake_fault(error: &io::Error, trace: &Trace) -> Fault {

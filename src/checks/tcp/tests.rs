@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
 use super::*;
-use crate::net::testing::{Authority, DAY, answer, closed_port, self_signed_server, serve, serve_tls};
+use crate::net::testing::{Authority, DAY, again, answer, closed_port, self_signed_server, serve, serve_tls, use_up_files};
 use crate::settings::{BuildContext, PathStep, Problem, Settings, read};
 
 fn build(section: &str) -> Result<Box<dyn Check>, Vec<Problem>> {
@@ -153,9 +153,16 @@ async fn certificates_of_every_kind() {
     check(other, &ca, "fail: the certificate is for other.example, 10.0.0.1, not for 127.0.0.1").await;
     let named = format!("tls: {{ ca: '{}', server_name: other.example }}", authority.file().display());
     check(other, &named, "pass").await;
-    let itself = serve_with(self_signed_server(&["127.0.0.1"])).await;
+    let (tls, pem) = self_signed_server(&["127.0.0.1"]);
+    let itself = serve_with(tls).await;
     let reading = check(itself, "tls: true", "fail: the certificate is self-signed").await;
     assert_eq!(reading.value("cert_days").unwrap().floor(), 30.0);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), pem).unwrap();
+    let trusted = file.path().display();
+    check(itself, &format!("tls: {{ ca: '{trusted}' }}"), "pass").await;
+    let other = format!("tls: {{ ca: '{trusted}', server_name: other.example }}");
+    check(itself, &other, "fail: the certificate is for 127.0.0.1, not for other.example").await;
 }
 
 #[tokio::test]
@@ -190,6 +197,23 @@ async fn many_addresses_in_their_order() {
         ]
     );
     assert_eq!((check.size(), done.load(std::sync::atomic::Ordering::Relaxed)), (3, 3));
+}
+
+#[test]
+fn want_of_files_is_not_the_targets_fault() {
+    let output = again("checks::tcp::tests::without_files", "ulimit -n 64").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("1 passed"), "{text}");
+}
+
+#[tokio::test]
+#[ignore = "needs a process of its own"]
+async fn without_files() {
+    let tcp = build("address: 127.0.0.1:9").unwrap();
+    let files = use_up_files();
+    let readings = tcp.run(&Run::alone(Duration::from_secs(5), 1)).await;
+    drop(files);
+    assert_eq!(words(&readings[0]), "unknown: too many open files on this machine");
 }
 
 #[test]
