@@ -19,8 +19,8 @@ pub use source::Source;
 use crate::checks::{Check, KindEntry, kinds};
 use crate::domain::watch::Watch;
 use crate::net::Net;
+pub use crate::notify::text::{Language, Texts};
 use crate::notify::{ChannelEntry, Notifier, channels};
-use crate::settings::template::Template;
 
 /// Reads the file at `path`; the report names everything that is wrong with it.
 pub fn load(path: &Path, env: &dyn Environment, net: &Arc<Net>) -> Result<Config, Report> {
@@ -67,23 +67,6 @@ pub struct ConfiguredChannel {
     pub kind: &'static str,
     pub notifier: Arc<dyn Notifier>,
     pub texts: Texts,
-}
-
-/// Texts that replace the built-in ones; a check's win over a channel's, a channel's over the file's.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Texts {
-    pub failed: Option<Template>,
-    pub recovered: Option<Template>,
-    pub reminder: Option<Template>,
-    pub digest: Option<Template>,
-}
-
-/// Of the built-in texts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Language {
-    #[default]
-    English,
-    Russian,
 }
 
 /// `log:` of the file.

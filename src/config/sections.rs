@@ -149,6 +149,8 @@ pub struct ChannelSection {
     pub window: Option<String>,
     /// Whether it is told when something is good again. Default: true.
     pub recoveries: Option<bool>,
+    /// Whether it is told, when its window opens, what failed and was over in the meantime. Default: false.
+    pub digest: Option<bool>,
     /// Texts of this channel in place of the file's.
     pub templates: TextsSection,
 }

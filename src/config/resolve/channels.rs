@@ -42,7 +42,7 @@ impl Resolver<'_> {
         let section = serde_yaml::Value::Mapping(Default::default());
         let built = (kind.build)(section, &self.context(name.clone(), TIMEOUT, TIMEOUT));
         let notifier = built.map_err(|problems| problems.into_iter().for_each(|problem| self.problem(&[], problem))).ok()?;
-        let plan = ChannelPlan { name: name.clone(), window: None, recoveries: true };
+        let plan = ChannelPlan { name: name.clone(), window: None, recoveries: true, digest: false };
         Some((ConfiguredChannel { name, kind: kind.name, notifier: notifier.into(), texts: Texts::default() }, plan))
     }
 
@@ -68,7 +68,12 @@ impl Resolver<'_> {
         let built = (kind.build)(section_of(&section.value), &self.context(name.clone(), TIMEOUT, TIMEOUT));
         let place = below(&at, kind.name);
         let notifier = built.map_err(|problems| problems.into_iter().for_each(|problem| self.problem(&place, problem))).ok()?;
-        let plan = ChannelPlan { name: name.clone(), window, recoveries: common.recoveries.unwrap_or(true) };
+        let plan = ChannelPlan {
+            name: name.clone(),
+            window,
+            recoveries: common.recoveries.unwrap_or(true),
+            digest: common.digest.unwrap_or(false),
+        };
         Some((ConfiguredChannel { name, kind: kind.name, notifier: notifier.into(), texts }, plan))
     }
 }
