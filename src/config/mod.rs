@@ -2,8 +2,10 @@
 
 mod defaults;
 mod fill;
+mod reference;
 mod report;
 mod resolve;
+mod schema;
 mod sections;
 mod source;
 mod tree;
@@ -25,6 +27,16 @@ use crate::notify::{ChannelEntry, Notifier, channels};
 /// Reads the file at `path`; the report names everything that is wrong with it.
 pub fn load(path: &Path, env: &dyn Environment, net: &Arc<Net>) -> Result<Config, Report> {
     Source::read(path)?.load(&Registry::default(), env, net)
+}
+
+/// The JSON Schema of the file, for editors.
+pub fn schema() -> serde_json::Value {
+    Registry::default().schema()
+}
+
+/// Every key of the file, as Markdown.
+pub fn reference() -> String {
+    Registry::default().reference()
 }
 
 /// The kinds of checks and channels that a file may name.
@@ -79,10 +91,6 @@ pub struct LogSettings {
     pub status_every: Duration,
     /// Whether the daemon's own log goes to a file in `dir` instead of stderr.
     pub to_file: bool,
-}
-
-pub fn schema() -> serde_json::Value {
-    serde_json::Value::Null
 }
 
 #[cfg(test)]

@@ -59,15 +59,15 @@ pub enum LanguageSection {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSection {
-    /// The folder of `status.jsonl`. A relative path starts at the folder of this file.
+    /// The folder of `status.jsonl`. A relative path starts at the folder of this file. Default: `logs`.
     pub dir: PathBuf,
-    /// How much Vakhta says of itself.
+    /// How much Vakhta says of itself. Default: `info`.
     pub level: LevelSection,
-    /// How many days of files are kept, at least 1.
+    /// How many days of files are kept, at least 1. Default: 14.
     pub keep: u16,
-    /// How often the status is written when nothing changes, at least `1s`.
+    /// How often the status is written when nothing changes, from `1s` up. Default: `1m`.
     pub status_every: Period,
-    /// Where Vakhta's own log goes: stderr, or `vakhta.log` in `dir`.
+    /// Where Vakhta's own log goes: stderr, or `vakhta.log` in `dir`. Default: `stderr`.
     pub to: LogTarget,
 }
 
@@ -149,15 +149,14 @@ pub struct ChannelSection {
     pub window: Option<String>,
     /// Whether it is told when something is good again. Default: true.
     pub recoveries: Option<bool>,
-    /// Whether it gets a list of what failed and was over before it could be told (in a closed window). Default: false.
+    /// Whether it is told, when its window opens, what failed and was over in the meantime. Default: false.
     pub digest: Option<bool>,
     /// Texts of this channel in place of the file's.
     pub templates: TextsSection,
 }
 
 /// The keys that every check takes beside its kind.
-///
-/// Lists are kept as values here and read item by item, so that one bad item does not hide the others.
+// Lists are kept as values here and read item by item, so that one bad item does not hide the others.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckSection {
@@ -181,7 +180,7 @@ pub struct CheckSection {
     pub window: Option<String>,
     /// What to do when it fails; stands under the message.
     pub comment: Option<String>,
-    /// Default: `critical`.
+    /// How bad a failure is. Default: `critical`.
     pub severity: Option<SeveritySection>,
     /// Tell again each so long while it still fails. Absent: never.
     pub remind: Option<Period>,

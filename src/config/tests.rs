@@ -1,5 +1,6 @@
 //! Whole files: what they give, and every refusal in its exact words.
 
+mod documents;
 mod files;
 mod kinds;
 
