@@ -437,7 +437,7 @@ fn every_problem_at_once() {
     check("url: example.com/x", &["url: this is not a URL: relative URL without a base"]);
     check("url: 'ftp://a/'", &["url: `ftp:` is neither `http:` nor `https:`"]);
     check("url: 'http://me:CANARY@a/'", &["url: the URL has a user or a password in it"]);
-    check("{ url: 'http://a', basic: { user: me } }", &["basic: missing field `password`"]);
+    check("{ url: 'http://a', basic: { user: me } }", &["basic: `password` is missing"]);
     check("{ url: 'http://a', basic: { user: me, password: x }, bearer: y }", &["basic: `basic` and `bearer` are both given"]);
     check(
         "{ url: 'http://a', bearer: y, headers: { authorization: x } }",

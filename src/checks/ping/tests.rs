@@ -65,7 +65,7 @@ fn bad_settings() {
         "Key(\"count\"): 101 echoes are not between 1 and 100\nKey(\"list\"): /nowhere/ips.txt: No such file or directory (os error 2)",
     );
     let unknown = build("{ target: 127.0.0.1 }", &context()).err().unwrap();
-    assert!(unknown[0].message.starts_with("unknown field `target`"), "{unknown:?}");
+    assert!(unknown[0].message.starts_with("unknown key `target`"), "{unknown:?}");
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_name_without_an_address_fails_and_a_mute_resolver_says_nothing_of_it() {
     assert_eq!(of(LookupError::Failed { name: "till".into(), cause: "SERVFAIL".into() }), "till fail: looking up till failed: SERVFAIL;");
     assert_eq!(
         of(LookupError::NoAnswer { name: "till".into(), within: TIMEOUT }),
-        "till unknown: no answer to the look-up of till in 400ms;"
+        "till unknown: no answer to the look-up of till in 400 ms;"
     );
 }
 
