@@ -1,5 +1,6 @@
 //! From the text of `checks.yaml` to a configuration that works, or to all that is wrong with it.
 
+mod budget;
 mod defaults;
 mod fill;
 mod reference;

@@ -1,5 +1,6 @@
 //! All that is wrong with a file: each with its line, a caret under it and what to do. Secrets are blotted out.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -10,7 +11,9 @@ use unicode_width::UnicodeWidthChar;
 
 use super::tree::{Content, Node, Scalar};
 
-/// How much of a line is shown.
+/// Nobody reads more; the rest is counted.
+const MOST_SHOWN: usize = 100;
+/// How much of a line is shown, in columns.
 const WIDEST: usize = 100;
 const TAB: &str = "    ";
 const BLOT: &str = "***";
@@ -21,7 +24,9 @@ const SHORTEST_SECRET: usize = 4;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     file: String,
+    /// The first of them.
     entries: Vec<ReportEntry>,
+    count: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,27 +95,18 @@ impl Report {
     /// `tree` tells which values are secret; without it only the look of a line does.
     pub fn new(file: String, text: &str, tree: Option<&Node>, mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| finding.at.as_ref().map_or(0, |at| at.start));
+        // A value behind an alias or in `defaults` is found wrong once for every check that uses it.
+        let mut seen = HashSet::new();
+        findings.retain(|finding| seen.insert((finding.at.clone(), finding.message.clone())));
         let secrets = Secrets::of(tree);
-        let mut entries: Vec<ReportEntry> = Vec::with_capacity(findings.len());
-        for finding in findings {
-            let mut message = secrets.scrub(&finding.message);
-            if let Some(first) = finding.first_at {
-                let (line, column, _) = position(text, first);
-                message.push_str(&format!("; the first is at {line}:{column}"));
-            }
-            let excerpt = finding.at.map(|at| Excerpt::of(text, at, &secrets));
-            let entry = ReportEntry { message, help: secrets.scrub(&finding.help), excerpt };
-            // A value behind an alias or in `defaults` is found wrong once for every check that uses it.
-            if !entries.contains(&entry) {
-                entries.push(entry);
-            }
-        }
-        Self { file, entries }
+        let count = findings.len();
+        let entries = findings.into_iter().take(MOST_SHOWN).map(|finding| ReportEntry::of(finding, text, &secrets)).collect();
+        Self { file, entries, count }
     }
 
     /// How many problems there are; never 0.
     pub fn count(&self) -> usize {
-        self.entries.len()
+        self.count
     }
 
     /// The report with colours, for a terminal.
@@ -134,6 +130,9 @@ impl Report {
             if !entry.help.is_empty() {
                 writeln!(f, "  {help}help:{help:#} {}", entry.help)?;
             }
+        }
+        if self.count > self.entries.len() {
+            writeln!(f, "\nand {} more problems", self.count - self.entries.len())?;
         }
         Ok(())
     }
@@ -166,6 +165,17 @@ impl fmt::Display for Coloured<'_> {
             help: AnsiColor::Cyan.on_default(),
         };
         self.0.write(f, &paint)
+    }
+}
+
+impl ReportEntry {
+    fn of(finding: Finding, text: &str, secrets: &Secrets) -> Self {
+        let mut message = secrets.scrub(&finding.message);
+        if let Some(first) = finding.first_at {
+            let (line, column, _) = position(text, first);
+            message.push_str(&format!("; the first is at {line}:{column}"));
+        }
+        Self { message, help: secrets.scrub(&finding.help), excerpt: finding.at.map(|at| Excerpt::of(text, at, secrets)) }
     }
 }
 
@@ -279,7 +289,7 @@ impl Secrets {
     }
 
     fn scrub(&self, text: &str) -> String {
-        self.texts.iter().fold(text.to_owned(), |text, secret| text.replace(secret, BLOT))
+        self.texts.iter().fold(text.to_owned(), |text, secret| if text.contains(secret) { text.replace(secret, BLOT) } else { text })
     }
 
     /// The bytes of a line that are shown as a blot.

@@ -218,5 +218,15 @@ fn bombs_are_refused_at_once() {
     bad(&laughs, &["the file is too large from here on"]);
     bad(&"[".repeat(100_000), &["more than 64 levels inside each other"]);
     bad(&"- ".repeat(50_000), &["more than 64 levels inside each other"]);
+    let mut deep = "x-0: &x0 []\n".to_owned();
+    (1..30).for_each(|level| deep.push_str(&format!("x-{level}: &x{level} [[[[*x{}]]]]\n", level - 1)));
+    bad(&deep, &["more than 64 levels inside each other"]);
     bad("x-a: &a [*a]", &["inside its own anchor"]);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_panics(text in "(checks:|host:|- |  |[\\[\\]{}:,&*#'\"|>$\\n\\t\\r]|name: a|tcp: \\{\\}|rules: |x > 5|<<: \\*a|&a |\\$\\{WORD\\}|token: abc|é|監|\\PC){0,24}") {
+        let _ = read(&text).map(|_| ()).map_err(|report| report.to_string());
+    }
 }
