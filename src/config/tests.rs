@@ -225,6 +225,7 @@ fn bombs_are_refused_at_once() {
 }
 
 proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
     #[test]
     fn no_text_panics(text in "(checks:|host:|- |  |[\\[\\]{}:,&*#'\"|>$\\n\\t\\r]|name: a|tcp: \\{\\}|rules: |x > 5|<<: \\*a|&a |\\$\\{WORD\\}|token: abc|é|監|\\PC){0,24}") {
         let _ = read(&text).map(|_| ()).map_err(|report| report.to_string());
