@@ -172,6 +172,7 @@ checks:
     );
     assert_eq!(config.watch.checks[0].rules[0].fail_after, Hold::Count(5));
     assert_eq!(config.watch.checks[0].comment.as_deref(), Some("5"));
+    good("checks: [{ name: a, tcp: {}, comment: !!str 5 }]");
     bad("checks: [{ name: a, tcp: {}, comment: 5 }]", &["expected text, found a number", "put it in quotes"]);
     bad("checks: [{ name: a, tcp: { status: '${WORD}' } }]", &["expected a whole number from 0 to 65535, found text"]);
 }
@@ -207,6 +208,15 @@ fn no_secret_is_shown() {
         assert!(!report.to_string().contains(canary), "{text}\n{report}");
         assert!(!report.coloured().to_string().contains(canary));
     }
+}
+
+#[test]
+fn a_report_is_counted_and_kept_short() {
+    let text = format!("checks:\n{}", (0..150).map(|index| format!("- {{ name: c{index}, tcp: {{}}, nope: 1 }}\n")).collect::<String>());
+    let report = read(&text).map(|_| ()).unwrap_err();
+    assert_eq!(report.count(), 150);
+    assert!(report.to_string().ends_with("\nand 50 more problems\n"));
+    assert_eq!(report.to_string().matches("unknown key").count(), 100);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_yaml::{Mapping, Value};
 
 use super::budget::{Budget, too_deep};
@@ -90,19 +90,24 @@ struct Open {
 impl Builder {
     fn take(&mut self, event: Event<'_>, at: Range<usize>) -> Result<(), Finding> {
         match event {
-            Event::Scalar(text, style, anchor, _) => {
-                let scalar = Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain, filled: false };
+            Event::Scalar(text, style, anchor, tag) => {
+                known_tag(tag.as_deref(), &at)?;
+                let forced = tag.is_some_and(|tag| tag.suffix == "str");
+                let plain = style == ScalarStyle::Plain && !forced;
+                let scalar = Scalar { text: text.into_owned(), plain, filled: false };
                 self.done(Node { at, content: Content::Scalar(scalar) }, anchor)
             }
             Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
                 Some(node) => self.place(node),
                 None => Ok(()),
             },
-            Event::SequenceStart(anchor, _) => {
+            Event::SequenceStart(anchor, tag) => {
+                known_tag(tag.as_deref(), &at)?;
                 self.open(anchor, at, Content::List(Vec::new()));
                 Ok(())
             }
-            Event::MappingStart(anchor, _) => {
+            Event::MappingStart(anchor, tag) => {
+                known_tag(tag.as_deref(), &at)?;
                 self.open(anchor, at, Content::Map(Vec::new()));
                 Ok(())
             }
@@ -151,6 +156,17 @@ impl Builder {
             (Content::Scalar(_), _) => {}
         }
         Ok(())
+    }
+}
+
+/// `!!str` and its like say what YAML knows; anything else (`!vault`) asks for a program that is not there.
+fn known_tag(tag: Option<&Tag>, at: &Range<usize>) -> Result<(), Finding> {
+    match tag {
+        Some(tag) if !tag.is_yaml_core_schema() => {
+            let help = "for secrets write `${NAME}`, `${file:PATH}` or `${credential:NAME}`";
+            Err(Finding::at(at.clone(), format!("the tag `{tag}` is not known here")).help(help))
+        }
+        _ => Ok(()),
     }
 }
 

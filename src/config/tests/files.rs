@@ -33,7 +33,7 @@ fn what_is_no_file_is_said_plainly() {
     assert_eq!(says(folder.path()), "DIR: is a directory\n  help: name the file in it: checks.yaml\n");
     assert_eq!(
         says(&folder.path().join("none.yaml")),
-        "DIR/none.yaml: there is no such file\n  help: name the file with --config, or go to its folder\n"
+        "DIR/none.yaml: there is no such file\n  help: give the path of the file, or go to its folder\n"
     );
     let large = folder.path().join("large.yaml");
     std::fs::File::create(&large).unwrap().set_len(4 * 1024 * 1024 + 1).unwrap();
