@@ -8,6 +8,7 @@ pub mod message;
 pub mod plan;
 pub mod reading;
 pub mod rule;
+pub mod snapshot;
 pub mod telling;
 pub mod text;
 pub mod time;

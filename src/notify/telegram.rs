@@ -15,6 +15,7 @@ use teloxide::{ApiError, Bot, RequestError};
 
 use super::{Limits, Measure, Message, Notifier, Receipt, SendError};
 use crate::domain::text::{shortened, visible};
+use crate::net::tls::TlsPolicy;
 use crate::settings::template::Escape;
 use crate::settings::{BuildContext, Problem, Secret, Settings};
 
@@ -122,9 +123,9 @@ impl Notifier for Telegram {
                     form = Form::Plain;
                     remark = Some(format!("sent without markup, because Telegram refused the text: {text}"));
                 }
-                RequestError::Api(api) if topic.is_some() && names_topic(&api.to_string()) => {
+                RequestError::Api(api) if topic.is_some() && names_topic(&description(api)) => {
                     topic = None;
-                    remark = Some(format!("sent to the chat itself, because of the topic: {api}"));
+                    remark = Some(format!("sent to the chat itself, because of the topic: {}", description(api)));
                 }
                 RequestError::InvalidJson { raw, .. } if raw.trim_start().starts_with(r#"{"ok":true"#) => {
                     return Ok(Receipt { id: None, remark: Some("the answer of Telegram broke off after `ok`".into()) });
@@ -169,7 +170,7 @@ impl Telegram {
                 later(Some(seconds.duration()), format!("Telegram asks to wait {} s", seconds.duration().as_secs()))
             }
             RequestError::MigrateToChatId(ChatId(id)) => later(None, format!("the chat keeps moving to {id}")),
-            RequestError::Api(api) => self.classify_api(&api.to_string()),
+            RequestError::Api(api) => self.classify_api(&description(api)),
             RequestError::Network(network) if network.is_connect() => {
                 later(None, format!("cannot reach Telegram: {}", self.safe(&innermost(&**network))))
             }
@@ -244,14 +245,23 @@ fn parse_url(text: &str) -> Result<reqwest::Url, Problem> {
 }
 
 fn client(proxy: Option<&Secret>, at: &BuildContext) -> Result<reqwest::Client, Problem> {
-    let _ = at;
-    let mut builder = reqwest::Client::builder().connect_timeout(CONNECT).timeout(TOTAL).tcp_nodelay(true).no_proxy();
+    let tls = at.net.tls(&TlsPolicy::default()).map_err(|error| Problem::new(error.to_string()))?;
+    let builder = reqwest::Client::builder().connect_timeout(CONNECT).timeout(TOTAL).tcp_nodelay(true).no_proxy();
+    let mut builder = builder.use_preconfigured_tls(tls.as_ref().clone());
     if let Some(proxy) = proxy {
         let proxy = reqwest::Proxy::all(proxy.expose())
             .map_err(|_| Problem::at("proxy", "this is not a proxy's address").help("write it like `socks5h://127.0.0.1:1080`"))?;
         builder = builder.proxy(proxy);
     }
     builder.build().map_err(|error| Problem::new(format!("no HTTP client can be made: {}", innermost(&error))))
+}
+
+/// What Telegram wrote, where the client has no name for it.
+fn description(error: &ApiError) -> String {
+    match error {
+        ApiError::Unknown(text) => text.clone(),
+        known => known.to_string(),
+    }
 }
 
 fn names_topic(description: &str) -> bool {

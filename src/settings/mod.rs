@@ -1,22 +1,27 @@
 //! What the section of every plugin needs: how it becomes a plugin, how it says what is wrong,
 //! durations, secrets, target lists, templates.
 
+mod one_or_many;
 mod period;
 mod problem;
 mod read;
 mod secret;
+mod size;
+pub mod targets;
 pub mod template;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use one_or_many::{Listed, one_or_many};
 pub use period::Period;
 pub use problem::{PathStep, Problem};
 pub use read::{advice, closest, parse_number, read, read_partly};
 use schemars::JsonSchema;
 pub use secret::Secret;
 use serde::de::DeserializeOwned;
+pub use size::Size;
 
 use crate::net::Net;
 

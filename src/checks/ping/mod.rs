@@ -1,0 +1,127 @@
+//! The `ping` kind: ICMP echoes to one or to thousands of addresses.
+
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use sweep::Sweep;
+
+use super::{Check, Kind, Run};
+use crate::domain::reading::Reading;
+use crate::net::Net;
+use crate::net::icmp::SPACING;
+use crate::settings::targets::{MOST_TARGETS, TargetList};
+use crate::settings::{BuildContext, Period, Problem, Settings};
+
+/// Sends ICMP echoes and measures the replies, over IPv4 and IPv6. A target passes when at least one echo
+/// is answered within the check's `timeout`, which all echoes of one look share.
+///
+/// | metric | unit | |
+/// |---|---|---|
+/// | `loss` | percent | echoes without a reply |
+/// | `rtt` `rtt_min` `rtt_max` | seconds | round-trip times of the replies; `rtt` is their mean |
+/// | `jitter` | seconds | mean difference from one round-trip time to the next; needs two replies |
+///
+/// Needs `sysctl net.ipv4.ping_group_range` to allow our group, or the capability CAP_NET_RAW.
+///
+/// ```yaml
+/// ping: { list: ips.txt, count: 3 }
+/// ```
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ping {
+    /// Addresses, host names, CIDR blocks (`10.0.0.0/24`, without its network and broadcast address) and ranges
+    /// (`10.0.0.1-20`), each with an optional name after it: `10.0.0.7 till 3`. 65,536 addresses at most.
+    #[serde(default)]
+    targets: Vec<String>,
+    /// A file with one such entry a line; `#` and `;` begin comments. It is read again when it changes; while it
+    /// is empty, bad or unreadable, the last good list stays.
+    list: Option<PathBuf>,
+    /// Echoes to each target in one look, 1 to 100.
+    #[serde(default = "three")]
+    count: u32,
+    /// From one echo to the next of the same target; 200ms by default, less where `timeout` is short. All echoes
+    /// of a look must be out by half of the `timeout`.
+    interval: Option<Period>,
+    /// Bytes of data in each echo, 0 to 65507, zeros.
+    #[serde(default = "usual_size")]
+    size: u32,
+}
+
+const USUAL_INTERVAL: Duration = Duration::from_millis(200);
+
+fn three() -> u32 {
+    3
+}
+
+/// What the command `ping` sends.
+fn usual_size() -> u32 {
+    56
+}
+
+impl Kind for Ping {
+    const NETWORK: bool = true;
+    /// All at once: a waiting echo holds no socket of its own, only some memory.
+    const AT_ONCE: usize = MOST_TARGETS;
+}
+
+impl Settings for Ping {
+    type Plugin = dyn Check;
+
+    fn build(self, at: &BuildContext) -> Result<Box<dyn Check>, Vec<Problem>> {
+        let mut problems = Vec::new();
+        if !(1..=100).contains(&self.count) {
+            problems.push(Problem::at("count", format!("{} echoes are not between 1 and 100", self.count)));
+        }
+        if self.size > 65_507 {
+            problems.push(Problem::at("size", format!("{} bytes do not fit into a packet; 65507 do", self.size)));
+        }
+        let gaps = self.count.clamp(1, 100) - 1;
+        let half = at.timeout / 2;
+        let interval = self.interval.map_or(USUAL_INTERVAL.min(half / gaps.max(1)), |interval| interval.0);
+        if interval * gaps > half {
+            let message = format!("{} echoes {interval:?} apart take more than half of the timeout of {:?}", self.count, at.timeout);
+            problems.push(Problem::at("interval", message).help("give a shorter interval, fewer echoes or a longer timeout"));
+        }
+        match TargetList::open(&self.targets, self.list.map(|list| at.folder.join(list))) {
+            Ok(targets) if problems.is_empty() => {
+                let payload = vec![0; self.size as usize].into();
+                Ok(Box::new(PingCheck { net: at.net.clone(), targets, count: self.count, interval, payload }))
+            }
+            Ok(_) => Err(problems),
+            Err(more) => Err([problems, more].concat()),
+        }
+    }
+}
+
+struct PingCheck {
+    net: Arc<Net>,
+    targets: TargetList,
+    count: u32,
+    interval: Duration,
+    payload: Box<[u8]>,
+}
+
+#[async_trait]
+impl Check for PingCheck {
+    async fn run(&self, run: &Run) -> Vec<Reading> {
+        Sweep::new(self, run).over(&self.targets.current()).await
+    }
+
+    fn size(&self) -> usize {
+        self.targets.last().len()
+    }
+
+    fn longest(&self, run: &Run) -> Duration {
+        let echoes = u32::try_from(self.size()).unwrap_or(u32::MAX).saturating_mul(self.count);
+        // Timers are a millisecond coarse, and 10,000 targets may be waking at the same one.
+        run.timeout + SPACING * echoes + run.timeout / 20
+    }
+}
