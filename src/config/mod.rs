@@ -7,6 +7,7 @@ mod reference;
 mod report;
 mod resolve;
 mod schema;
+mod secrets;
 mod sections;
 mod source;
 mod tree;

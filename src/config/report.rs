@@ -3,12 +3,11 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
-use std::sync::LazyLock;
 
 use anstyle::{AnsiColor, Style};
-use regex::Regex;
 use unicode_width::UnicodeWidthChar;
 
+use super::secrets::{BLOT, Secrets};
 use super::tree::{Content, Node, Scalar};
 
 /// Nobody reads more; the rest is counted.
@@ -16,9 +15,6 @@ const MOST_SHOWN: usize = 100;
 /// How much of a line is shown, in columns.
 const WIDEST: usize = 100;
 const TAB: &str = "    ";
-const BLOT: &str = "***";
-/// What is shorter is no secret, and blotting it out would make messages unreadable.
-const SHORTEST_SECRET: usize = 4;
 
 /// Every problem of a file, in the order of their places.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -251,76 +247,6 @@ fn position(text: &str, byte: usize) -> (usize, usize, usize) {
     let before = &text[..byte.min(text.len())];
     let start = before.rfind('\n').map_or(0, |newline| newline + 1);
     (before.matches('\n').count() + 1, before[start..].chars().count() + 1, start)
-}
-
-/// Whether a key's name says that its value must not be shown.
-pub fn is_secret(key: &str) -> bool {
-    static NAMES: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&format!("(?i){SECRET_NAMES}")).ok());
-    NAMES.as_ref().is_none_or(|names| names.is_match(key))
-}
-
-const SECRET_NAMES: &str = "token|passw|secret|bearer|smtp|authorization|cookie|api_?key";
-
-/// What must not be shown: values under telling names, values from outside the file, passwords in addresses.
-struct Secrets {
-    ranges: Vec<Range<usize>>,
-    texts: Vec<String>,
-}
-
-impl Secrets {
-    fn of(tree: Option<&Node>) -> Self {
-        let mut secrets = Self { ranges: Vec::new(), texts: Vec::new() };
-        if let Some(tree) = tree {
-            tree.scalars(false, &mut |scalar, at, secret| secrets.note(scalar, at, secret));
-        }
-        // Longest first, so that no part of one is left behind.
-        secrets.texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
-        secrets.texts.dedup();
-        secrets
-    }
-
-    fn note(&mut self, scalar: &Scalar, at: &Range<usize>, secret: bool) {
-        if secret && !scalar.filled {
-            self.ranges.push(at.clone());
-        }
-        if (secret || scalar.filled) && scalar.text.len() >= SHORTEST_SECRET {
-            self.texts.push(scalar.text.clone());
-        }
-    }
-
-    fn scrub(&self, text: &str) -> String {
-        self.texts.iter().fold(text.to_owned(), |text, secret| if text.contains(secret) { text.replace(secret, BLOT) } else { text })
-    }
-
-    /// The bytes of a line that are shown as a blot.
-    fn blots(&self, line: &str, start: usize) -> Vec<Range<usize>> {
-        static LOOKS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
-            let value =
-                format!(r#"(?i)(?:{SECRET_NAMES})\w*["']?\s*:\s+("(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,}}#'"\[{{](?:[^,}}]*[^\s,}}])?)"#);
-            let patterns = [value.as_str(), r"://([^/@\s]+)@", r"(\d{6,}:[A-Za-z0-9_-]{30,})"];
-            patterns.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect()
-        });
-        let inside = |at: &Range<usize>| at.start.max(start)..at.end.min(start + line.len());
-        let known = self.ranges.iter().map(inside).filter(|at| at.start < at.end).map(|at| at.start - start..at.end - start);
-        let looks = LOOKS.iter().flat_map(|look| look.captures_iter(line)).filter_map(|found| found.get(1));
-        // `${NAME}` is where a secret should be; showing the name helps.
-        let looks = looks.filter(|found| !is_reference(found.as_str())).map(|found| found.range());
-        let mut blots: Vec<_> = known.chain(looks).collect();
-        blots.sort_by_key(|blot| blot.start);
-        blots.dedup_by(|next, blot| {
-            let touch = next.start <= blot.end;
-            if touch {
-                blot.end = blot.end.max(next.end);
-            }
-            touch
-        });
-        blots
-    }
-}
-
-fn is_reference(text: &str) -> bool {
-    let text = text.trim_matches(['"', '\'']).trim();
-    text.starts_with("${") && text.ends_with('}') && !text.contains(":-")
 }
 
 impl Place<'_> {

@@ -198,6 +198,8 @@ fn no_secret_is_shown() {
         format!("channels: {{ ops: {{ fake: {{ token: [\"{canary}\"] }} }} }}\nchecks: [{{ name: a, tcp: {{}} }}]"),
         format!("channels: {{ ops: {{ fake: {{ token: \"{canary}\", }}, }}\n  x: ]"),
         format!("checks: [{{ name: a, nope: 1, tcp: {{ address: \"http://me:{canary}@b/\" }} }}]"),
+        format!("checks: [{{ name: a, nope: 1, tcp: {{ address: \"http://b/?api-key={canary}&x=1\" }} }}]"),
+        format!("checks: [{{ name: a, nope: 1, tcp: {{ headers: {{ X-Mine: {canary} }} }} }}]"),
         "checks: [{ name: a, tcp: {}, every: '${CANARY}' }]".to_owned(),
         "checks: [{ name: a, tcp: {}, rules: ['${CANARY}'] }]".to_owned(),
         "checks: [{ name: a, tcp: {}, notify: ['${CANARY}'] }]".to_owned(),

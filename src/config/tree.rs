@@ -10,6 +10,7 @@ use serde_yaml::{Mapping, Value};
 
 use super::budget::{Budget, too_deep};
 use super::report::{Finding, Place};
+use super::secrets::is_secret;
 use crate::settings::{PathStep, parse_number};
 
 /// A value and the bytes of the file it was read from; an alias has those of its anchor.
@@ -290,7 +291,7 @@ impl Node {
             Content::Scalar(scalar) => visit(scalar, &self.at, secret),
             Content::List(items) => items.iter().for_each(|item| item.scalars(secret, visit)),
             Content::Map(entries) => {
-                entries.iter().for_each(|entry| entry.value.scalars(secret || super::report::is_secret(&entry.key), visit));
+                entries.iter().for_each(|entry| entry.value.scalars(secret || is_secret(&entry.key), visit));
             }
         }
     }
