@@ -27,7 +27,7 @@ impl Secrets {
             tree.scalars(false, &mut |scalar, at, secret| secrets.note(scalar, at, secret));
         }
         // Longest first, so that no part of one is left behind.
-        secrets.texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        secrets.texts.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         secrets.texts.dedup();
         secrets
     }
@@ -36,9 +36,9 @@ impl Secrets {
         if secret && !scalar.filled {
             self.ranges.push(at.clone());
         }
-        if (secret || scalar.filled) && scalar.text.len() >= SHORTEST_SECRET {
-            self.texts.push(scalar.text.clone());
-        }
+        let whole = Some(&scalar.text).filter(|_| secret);
+        let texts = scalar.foreign.iter().chain(whole).filter(|text| text.len() >= SHORTEST_SECRET);
+        self.texts.extend(texts.cloned());
     }
 
     /// The text with every secret in it blotted out.
@@ -61,7 +61,8 @@ impl Secrets {
         let looks = LOOKS.iter().flat_map(|look| look.captures_iter(line)).filter_map(|found| found.get(1));
         // `${NAME}` is where a secret should be; showing the name helps.
         let looks = looks.filter(|found| !is_reference(found.as_str())).map(|found| found.range());
-        let mut blots: Vec<_> = known.chain(looks).collect();
+        let written_out = self.texts.iter().flat_map(|text| line.match_indices(text.as_str())).map(|(at, text)| at..at + text.len());
+        let mut blots: Vec<_> = known.chain(looks).chain(written_out).collect();
         blots.sort_by_key(|blot| blot.start);
         blots.dedup_by(|next, blot| {
             let touch = next.start <= blot.end;

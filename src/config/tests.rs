@@ -178,6 +178,11 @@ checks:
 }
 
 #[test]
+fn a_default_of_the_file_may_be_shown() {
+    bad("checks: [{ name: a, tcp: {}, every: '${MISSING:-5 parsecs}' }]", &["`5 parsecs` is not a duration"]);
+}
+
+#[test]
 fn files_and_credentials_are_read() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("note"), "from a file\r\n").unwrap();
@@ -204,6 +209,8 @@ fn no_secret_is_shown() {
         "checks: [{ name: a, tcp: {}, rules: ['${CANARY}'] }]".to_owned(),
         "checks: [{ name: a, tcp: {}, notify: ['${CANARY}'] }]".to_owned(),
         "checks: [{ name: a, tcp: { address: '${CANARY}', refuse: true } }]".to_owned(),
+        "checks: [{ name: a, tcp: { address: '${CANARY} b', expect: CANARY-9f3a, count: x, values: { a: [] } }, notify: [CANARY-9f3a] }]"
+            .to_owned(),
         format!("checks: [{{ name: a, tcp: {{ password: >-\n   {canary}\n , nope: 1 }} }}]"),
     ] {
         let report = read(&text).map(|_| ()).expect_err(&text);

@@ -32,8 +32,10 @@ pub struct Scalar {
     pub text: String,
     /// Without quotes: `5` is a number, `true` a boolean, nothing a null.
     pub plain: bool,
-    /// Some of the text came from outside the file and must not be shown.
+    /// A reference in it was filled in.
     pub filled: bool,
+    /// What came from outside the file, and must not be shown.
+    pub foreign: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +54,8 @@ pub fn parse(text: &str) -> Result<Node, Vec<Finding>> {
         let (event, span) = event.map_err(|error| vec![broken(&error, &offsets)])?;
         builder.take(event, offsets.range(span)).map_err(|finding| vec![finding])?;
     }
-    let nothing = Node { at: 0..0, content: Content::Scalar(Scalar { text: String::new(), plain: true, filled: false }) };
+    let nothing =
+        Node { at: 0..0, content: Content::Scalar(Scalar { text: String::new(), plain: true, filled: false, foreign: Vec::new() }) };
     if builder.findings.is_empty() { Ok(builder.root.unwrap_or(nothing)) } else { Err(builder.findings) }
 }
 
@@ -95,7 +98,7 @@ impl Builder {
                 known_tag(tag.as_deref(), &at)?;
                 let forced = tag.is_some_and(|tag| tag.suffix == "str");
                 let plain = style == ScalarStyle::Plain && !forced;
-                let scalar = Scalar { text: text.into_owned(), plain, filled: false };
+                let scalar = Scalar { text: text.into_owned(), plain, filled: false, foreign: Vec::new() };
                 self.done(Node { at, content: Content::Scalar(scalar) }, anchor)
             }
             Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
@@ -276,7 +279,7 @@ impl Node {
         }
     }
 
-    /// Calls `visit` for every scalar below, with the key it stands under.
+    /// Calls `visit` for every scalar below, with its place.
     pub fn scalars_mut(&mut self, visit: &mut impl FnMut(&mut Scalar, &Range<usize>)) {
         match &mut self.content {
             Content::Scalar(scalar) => visit(scalar, &self.at),
@@ -285,7 +288,7 @@ impl Node {
         }
     }
 
-    /// Calls `visit` for every scalar below, with the innermost key that makes it a secret, if one does.
+    /// Calls `visit` for every scalar below, with its place and whether a key above it says that it is secret.
     pub fn scalars<'a>(&'a self, secret: bool, visit: &mut impl FnMut(&'a Scalar, &'a Range<usize>, bool)) {
         match &self.content {
             Content::Scalar(scalar) => visit(scalar, &self.at, secret),
