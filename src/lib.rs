@@ -11,3 +11,4 @@ pub mod notify;
 pub mod runner;
 pub mod settings;
 pub mod status;
+pub mod story;

@@ -116,7 +116,9 @@ impl CheckState {
                     if let (Verdict::Bad { reason, value }, Some(id)) = (verdict, tracker.incident)
                         && let Some(incident) = self.incidents.get_mut(&id)
                     {
-                        incident.reason = reason;
+                        if let Some(reason) = reason {
+                            incident.reason = reason;
+                        }
                         incident.value = value;
                         incident.failures = tracker.failures;
                     }
@@ -146,7 +148,7 @@ impl CheckState {
 
 fn open(id: IncidentId, plan: &CheckPlan, rule: &Rule, tracker: &Tracker, reading: &Reading, verdict: Verdict, now: Now) -> Incident {
     let (reason, value) = match verdict {
-        Verdict::Bad { reason, value } => (reason, value),
+        Verdict::Bad { reason, value } => (reason.unwrap_or_default(), value),
         Verdict::Good | Verdict::Unknown => ("".into(), None),
     };
     Incident {

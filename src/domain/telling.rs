@@ -19,6 +19,8 @@ use super::watch::{ChannelPlan, CheckPlan, Route};
 
 /// A channel that has taken nothing for so long is told of through the others.
 const SILENT_TOO_LONG: Duration = Duration::from_secs(600);
+/// An attempt so long after the last back-off ended is no retry.
+const FORGIVEN_AFTER: Duration = Duration::from_secs(60);
 /// A channel that someone has to mend is tried again this often.
 const PROBE_BROKEN: Duration = Duration::from_secs(3600);
 
@@ -60,6 +62,8 @@ struct Sending {
     kind: Kind,
     /// With what the ledger said before.
     incidents: Vec<(IncidentId, Told)>,
+    /// Since when it was owed: its place among what waits, should it be refused.
+    owed_since: Option<Steady>,
 }
 
 impl Lane {
@@ -130,7 +134,8 @@ impl Engine {
         let mut held = found.held;
         if count > 0 {
             let since = *desk.owed_since.get_or_insert(now.steady);
-            let until = since + group_wait;
+            let only_reminders = found.owed.keys().all(|kind| *kind == Kind::Reminder);
+            let until = if only_reminders { since } else { since + group_wait };
             if until > now.steady {
                 desk.due = Some(desk.due.map_or(until, |due| due.min(until)));
                 held = Some((count, Held::Grouping { until }));
@@ -255,7 +260,8 @@ impl Engine {
         let id = self.next_dispatch;
         self.next_dispatch += 1;
         let lane = &mut self.lanes[key.channel];
-        lane.sending = Some(Sending { dispatch: id, check: key.check, kind, incidents });
+        let owed_since = self.desks.get(&key).and_then(|desk| desk.owed_since);
+        lane.sending = Some(Sending { dispatch: id, check: key.check, kind, incidents, owed_since });
         let attempt = lane.failures + 1;
         effects.push(Effect::Log(Event::Sending {
             check: notice.check.clone(),
@@ -275,7 +281,7 @@ impl Engine {
     pub(super) fn settle(&mut self, dispatch: u64, outcome: Delivery, now: Now, effects: &mut Vec<Effect>) {
         let awaited = |lane: &&mut Lane| lane.sending.as_ref().is_some_and(|sending| sending.dispatch == dispatch);
         let Some((index, lane)) = self.lanes.iter_mut().enumerate().find(|(_, lane)| awaited(&lane)) else { return };
-        let Some(Sending { check, kind, incidents, .. }) = lane.sending.take() else { return };
+        let Some(Sending { check, kind, incidents, owed_since, .. }) = lane.sending.take() else { return };
         let again_in = lane.count(&outcome, now.steady);
         let channel = self.watch.channels[index].name.clone();
         for (id, before) in &incidents {
@@ -299,7 +305,11 @@ impl Engine {
             Delivery::Taken => Event::Taken { channel: channel.clone(), kind: kind.name(), incidents: ids },
             _ => Event::NotTaken { channel: channel.clone(), kind: kind.name(), incidents: ids, outcome: outcome.clone(), again_in },
         }));
-        self.desks.entry(DeskKey { check, channel: index }).or_default().dirty = true;
+        let desk = self.desks.entry(DeskKey { check, channel: index }).or_default();
+        desk.dirty = true;
+        if outcome != Delivery::Taken {
+            desk.owed_since = owed_since.or(desk.owed_since);
+        }
         self.note_own_trouble(index, &outcome, now, effects);
     }
 
@@ -366,6 +376,10 @@ impl Engine {
 impl Lane {
     /// Counts an answer and starts the back-off it asks for.
     fn count(&mut self, outcome: &Delivery, now: Steady) -> Option<Duration> {
+        // What was owed then was over before the next attempt: this is a new row of failures.
+        if self.retry.as_ref().is_some_and(|(until, _)| now.since(*until) > FORGIVEN_AFTER) {
+            *self = Self::default();
+        }
         let (wait, cause) = match outcome {
             // A message refused for good says nothing against the next one.
             Delivery::Taken | Delivery::Never { .. } => {

@@ -36,7 +36,8 @@ impl Default for Tracker {
 pub enum Verdict {
     Good,
     Bad {
-        reason: Reason,
+        /// Nothing when what was said before still stands.
+        reason: Option<Reason>,
         value: Option<f64>,
     },
     /// Nothing can be said: status and counters stay as they are.
@@ -120,18 +121,19 @@ impl Tracker {
                 }
             }
         };
-        let bad = match threshold.until {
-            Some((op, limit)) if !self.up => !op.holds(value, limit.base),
-            _ => threshold.op.holds(value, threshold.limit.base),
-        };
-        if bad { Verdict::Bad { reason: why(threshold, hold, value).into(), value: Some(value) } } else { Verdict::Good }
+        let broken = threshold.op.holds(value, threshold.limit.base);
+        let waits = !self.up && threshold.until.is_some_and(|(op, limit)| !op.holds(value, limit.base));
+        if !broken && !waits {
+            return Verdict::Good;
+        }
+        Verdict::Bad { reason: broken.then(|| why(threshold, hold, value).into()), value: Some(value) }
     }
 }
 
 fn up(reading: &Reading) -> Verdict {
     match &reading.outcome {
         Outcome::Pass => Verdict::Good,
-        Outcome::Fail(reason) => Verdict::Bad { reason: reason.clone(), value: None },
+        Outcome::Fail(reason) => Verdict::Bad { reason: Some(reason.clone()), value: None },
         Outcome::Unknown(_) => Verdict::Unknown,
     }
 }
@@ -142,7 +144,7 @@ fn seen(reading: &Reading) -> Verdict {
         (_, Some((metric, reason))) => unreadable(metric, reason),
         _ => return Verdict::Good,
     };
-    Verdict::Bad { reason, value: None }
+    Verdict::Bad { reason: Some(reason), value: None }
 }
 
 fn unreadable(metric: &Metric, reason: &Reason) -> Reason {
