@@ -46,9 +46,10 @@ pub fn fill(node: &mut Node, folder: &Path, env: &dyn Environment) -> Vec<Findin
             return;
         }
         match filled(&scalar.text, folder, env) {
-            Ok(text) => {
+            Ok((text, foreign)) => {
                 scalar.filled = text != scalar.text;
                 scalar.text = text;
+                scalar.foreign = foreign;
             }
             Err((message, help)) => findings.push(Finding::at(at.clone(), message).help(help)),
         }
@@ -56,29 +57,38 @@ pub fn fill(node: &mut Node, folder: &Path, env: &dyn Environment) -> Vec<Findin
     findings
 }
 
-/// The text with its references replaced, or what is wrong and what to do.
-fn filled(text: &str, folder: &Path, env: &dyn Environment) -> Result<String, (String, String)> {
+/// What is wrong and what to do.
+type Complaint = (String, String);
+
+/// The text with its references replaced, and what came from outside the file.
+fn filled(text: &str, folder: &Path, env: &dyn Environment) -> Result<(String, Vec<String>), Complaint> {
     let mut out = String::with_capacity(text.len());
+    let mut foreign = Vec::new();
     let mut rest = text;
     while let Some(start) = rest.find("${") {
-        // `$${` is a `${` that stays.
+        out.push_str(&rest[..start]);
+        // `$${` is a `${` that stays; the first `$` has just been copied.
         if rest[..start].ends_with('$') {
-            out.push_str(&rest[..start]);
             out.push('{');
             rest = &rest[start + 2..];
             continue;
         }
-        out.push_str(&rest[..start]);
         let inner = &rest[start + 2..];
         let end = inner.find('}').ok_or_else(|| ("`${` has no closing `}`".to_owned(), "write `$${` for a `${` that stays".to_owned()))?;
-        out.push_str(&looked_up(&inner[..end], folder, env)?);
+        let reference = &inner[..end];
+        let value = looked_up(reference, folder, env)?;
+        out.push_str(&value);
+        // A default stands in the file for everyone to see.
+        if reference.split_once(":-").is_none_or(|(_, default)| default != value) {
+            foreign.push(value);
+        }
         rest = &inner[end + 1..];
     }
     out.push_str(rest);
-    Ok(out)
+    Ok((out, foreign))
 }
 
-fn looked_up(reference: &str, folder: &Path, env: &dyn Environment) -> Result<String, (String, String)> {
+fn looked_up(reference: &str, folder: &Path, env: &dyn Environment) -> Result<String, Complaint> {
     if let Some(path) = reference.strip_prefix("file:") {
         let path = folder.join(path);
         return read(&path).map_err(|cause| (format!("cannot read {}: {cause}", path.display()), String::new()));

@@ -1,11 +1,13 @@
 //! From the text of `checks.yaml` to a configuration that works, or to all that is wrong with it.
 
+mod budget;
 mod defaults;
 mod fill;
 mod reference;
 mod report;
 mod resolve;
 mod schema;
+mod secrets;
 mod sections;
 mod source;
 mod tree;

@@ -1,27 +1,28 @@
 //! All that is wrong with a file: each with its line, a caret under it and what to do. Secrets are blotted out.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
-use std::sync::LazyLock;
 
 use anstyle::{AnsiColor, Style};
-use regex::Regex;
 use unicode_width::UnicodeWidthChar;
 
+use super::secrets::{BLOT, Secrets};
 use super::tree::{Content, Node, Scalar};
 
-/// How much of a line is shown.
+/// Nobody reads more; the rest is counted.
+const MOST_SHOWN: usize = 100;
+/// How much of a line is shown, in columns.
 const WIDEST: usize = 100;
 const TAB: &str = "    ";
-const BLOT: &str = "***";
-/// What is shorter is no secret, and blotting it out would make messages unreadable.
-const SHORTEST_SECRET: usize = 4;
 
 /// Every problem of a file, in the order of their places.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     file: String,
+    /// The first of them.
     entries: Vec<ReportEntry>,
+    count: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,27 +91,18 @@ impl Report {
     /// `tree` tells which values are secret; without it only the look of a line does.
     pub fn new(file: String, text: &str, tree: Option<&Node>, mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| finding.at.as_ref().map_or(0, |at| at.start));
+        // A value behind an alias or in `defaults` is found wrong once for every check that uses it.
+        let mut seen = HashSet::new();
+        findings.retain(|finding| seen.insert((finding.at.clone(), finding.message.clone())));
         let secrets = Secrets::of(tree);
-        let mut entries: Vec<ReportEntry> = Vec::with_capacity(findings.len());
-        for finding in findings {
-            let mut message = secrets.scrub(&finding.message);
-            if let Some(first) = finding.first_at {
-                let (line, column, _) = position(text, first);
-                message.push_str(&format!("; the first is at {line}:{column}"));
-            }
-            let excerpt = finding.at.map(|at| Excerpt::of(text, at, &secrets));
-            let entry = ReportEntry { message, help: secrets.scrub(&finding.help), excerpt };
-            // A value behind an alias or in `defaults` is found wrong once for every check that uses it.
-            if !entries.contains(&entry) {
-                entries.push(entry);
-            }
-        }
-        Self { file, entries }
+        let count = findings.len();
+        let entries = findings.into_iter().take(MOST_SHOWN).map(|finding| ReportEntry::of(finding, text, &secrets)).collect();
+        Self { file, entries, count }
     }
 
     /// How many problems there are; never 0.
     pub fn count(&self) -> usize {
-        self.entries.len()
+        self.count
     }
 
     /// The report with colours, for a terminal.
@@ -134,6 +126,9 @@ impl Report {
             if !entry.help.is_empty() {
                 writeln!(f, "  {help}help:{help:#} {}", entry.help)?;
             }
+        }
+        if self.count > self.entries.len() {
+            writeln!(f, "\nand {} more problems", self.count - self.entries.len())?;
         }
         Ok(())
     }
@@ -166,6 +161,17 @@ impl fmt::Display for Coloured<'_> {
             help: AnsiColor::Cyan.on_default(),
         };
         self.0.write(f, &paint)
+    }
+}
+
+impl ReportEntry {
+    fn of(finding: Finding, text: &str, secrets: &Secrets) -> Self {
+        let mut message = secrets.scrub(&finding.message);
+        if let Some(first) = finding.first_at {
+            let (line, column, _) = position(text, first);
+            message.push_str(&format!("; the first is at {line}:{column}"));
+        }
+        Self { message, help: secrets.scrub(&finding.help), excerpt: finding.at.map(|at| Excerpt::of(text, at, secrets)) }
     }
 }
 
@@ -241,76 +247,6 @@ fn position(text: &str, byte: usize) -> (usize, usize, usize) {
     let before = &text[..byte.min(text.len())];
     let start = before.rfind('\n').map_or(0, |newline| newline + 1);
     (before.matches('\n').count() + 1, before[start..].chars().count() + 1, start)
-}
-
-/// Whether a key's name says that its value must not be shown.
-pub fn is_secret(key: &str) -> bool {
-    static NAMES: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&format!("(?i){SECRET_NAMES}")).ok());
-    NAMES.as_ref().is_none_or(|names| names.is_match(key))
-}
-
-const SECRET_NAMES: &str = "token|passw|secret|bearer|smtp|authorization|cookie|api_?key";
-
-/// What must not be shown: values under telling names, values from outside the file, passwords in addresses.
-struct Secrets {
-    ranges: Vec<Range<usize>>,
-    texts: Vec<String>,
-}
-
-impl Secrets {
-    fn of(tree: Option<&Node>) -> Self {
-        let mut secrets = Self { ranges: Vec::new(), texts: Vec::new() };
-        if let Some(tree) = tree {
-            tree.scalars(false, &mut |scalar, at, secret| secrets.note(scalar, at, secret));
-        }
-        // Longest first, so that no part of one is left behind.
-        secrets.texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
-        secrets.texts.dedup();
-        secrets
-    }
-
-    fn note(&mut self, scalar: &Scalar, at: &Range<usize>, secret: bool) {
-        if secret && !scalar.filled {
-            self.ranges.push(at.clone());
-        }
-        if (secret || scalar.filled) && scalar.text.len() >= SHORTEST_SECRET {
-            self.texts.push(scalar.text.clone());
-        }
-    }
-
-    fn scrub(&self, text: &str) -> String {
-        self.texts.iter().fold(text.to_owned(), |text, secret| text.replace(secret, BLOT))
-    }
-
-    /// The bytes of a line that are shown as a blot.
-    fn blots(&self, line: &str, start: usize) -> Vec<Range<usize>> {
-        static LOOKS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
-            let value =
-                format!(r#"(?i)(?:{SECRET_NAMES})\w*["']?\s*:\s+("(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,}}#'"\[{{](?:[^,}}]*[^\s,}}])?)"#);
-            let patterns = [value.as_str(), r"://([^/@\s]+)@", r"(\d{6,}:[A-Za-z0-9_-]{30,})"];
-            patterns.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect()
-        });
-        let inside = |at: &Range<usize>| at.start.max(start)..at.end.min(start + line.len());
-        let known = self.ranges.iter().map(inside).filter(|at| at.start < at.end).map(|at| at.start - start..at.end - start);
-        let looks = LOOKS.iter().flat_map(|look| look.captures_iter(line)).filter_map(|found| found.get(1));
-        // `${NAME}` is where a secret should be; showing the name helps.
-        let looks = looks.filter(|found| !is_reference(found.as_str())).map(|found| found.range());
-        let mut blots: Vec<_> = known.chain(looks).collect();
-        blots.sort_by_key(|blot| blot.start);
-        blots.dedup_by(|next, blot| {
-            let touch = next.start <= blot.end;
-            if touch {
-                blot.end = blot.end.max(next.end);
-            }
-            touch
-        });
-        blots
-    }
-}
-
-fn is_reference(text: &str) -> bool {
-    let text = text.trim_matches(['"', '\'']).trim();
-    text.starts_with("${") && text.ends_with('}') && !text.contains(":-")
 }
 
 impl Place<'_> {

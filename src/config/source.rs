@@ -55,7 +55,7 @@ impl Source {
 
 fn read_text(path: &Path) -> Result<String, Finding> {
     let cannot = |error: std::io::Error| match error.kind() {
-        ErrorKind::NotFound => Finding::of_file("there is no such file").help("name the file with --config, or go to its folder"),
+        ErrorKind::NotFound => Finding::of_file("there is no such file").help("give the path of the file, or go to its folder"),
         _ => Finding::of_file(format!("cannot be read: {error}")),
     };
     // Asked before it is opened: opening a pipe waits for its writer.

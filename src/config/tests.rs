@@ -172,8 +172,14 @@ checks:
     );
     assert_eq!(config.watch.checks[0].rules[0].fail_after, Hold::Count(5));
     assert_eq!(config.watch.checks[0].comment.as_deref(), Some("5"));
+    good("checks: [{ name: a, tcp: {}, comment: !!str 5 }]");
     bad("checks: [{ name: a, tcp: {}, comment: 5 }]", &["expected text, found a number", "put it in quotes"]);
     bad("checks: [{ name: a, tcp: { status: '${WORD}' } }]", &["expected a whole number from 0 to 65535, found text"]);
+}
+
+#[test]
+fn a_default_of_the_file_may_be_shown() {
+    bad("checks: [{ name: a, tcp: {}, every: '${MISSING:-5 parsecs}' }]", &["`5 parsecs` is not a duration"]);
 }
 
 #[test]
@@ -197,16 +203,29 @@ fn no_secret_is_shown() {
         format!("channels: {{ ops: {{ fake: {{ token: [\"{canary}\"] }} }} }}\nchecks: [{{ name: a, tcp: {{}} }}]"),
         format!("channels: {{ ops: {{ fake: {{ token: \"{canary}\", }}, }}\n  x: ]"),
         format!("checks: [{{ name: a, nope: 1, tcp: {{ address: \"http://me:{canary}@b/\" }} }}]"),
+        format!("checks: [{{ name: a, nope: 1, tcp: {{ address: \"http://b/?api-key={canary}&x=1\" }} }}]"),
+        format!("checks: [{{ name: a, nope: 1, tcp: {{ headers: {{ X-Mine: {canary} }} }} }}]"),
         "checks: [{ name: a, tcp: {}, every: '${CANARY}' }]".to_owned(),
         "checks: [{ name: a, tcp: {}, rules: ['${CANARY}'] }]".to_owned(),
         "checks: [{ name: a, tcp: {}, notify: ['${CANARY}'] }]".to_owned(),
         "checks: [{ name: a, tcp: { address: '${CANARY}', refuse: true } }]".to_owned(),
+        "checks: [{ name: a, tcp: { address: '${CANARY} b', expect: CANARY-9f3a, count: x, values: { a: [] } }, notify: [CANARY-9f3a] }]"
+            .to_owned(),
         format!("checks: [{{ name: a, tcp: {{ password: >-\n   {canary}\n , nope: 1 }} }}]"),
     ] {
         let report = read(&text).map(|_| ()).expect_err(&text);
         assert!(!report.to_string().contains(canary), "{text}\n{report}");
         assert!(!report.coloured().to_string().contains(canary));
     }
+}
+
+#[test]
+fn a_report_is_counted_and_kept_short() {
+    let text = format!("checks:\n{}", (0..150).map(|index| format!("- {{ name: c{index}, tcp: {{}}, nope: 1 }}\n")).collect::<String>());
+    let report = read(&text).map(|_| ()).unwrap_err();
+    assert_eq!(report.count(), 150);
+    assert!(report.to_string().ends_with("\nand 50 more problems\n"));
+    assert_eq!(report.to_string().matches("unknown key").count(), 100);
 }
 
 #[test]
@@ -218,5 +237,16 @@ fn bombs_are_refused_at_once() {
     bad(&laughs, &["the file is too large from here on"]);
     bad(&"[".repeat(100_000), &["more than 64 levels inside each other"]);
     bad(&"- ".repeat(50_000), &["more than 64 levels inside each other"]);
+    let mut deep = "x-0: &x0 []\n".to_owned();
+    (1..30).for_each(|level| deep.push_str(&format!("x-{level}: &x{level} [[[[*x{}]]]]\n", level - 1)));
+    bad(&deep, &["more than 64 levels inside each other"]);
     bad("x-a: &a [*a]", &["inside its own anchor"]);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+    #[test]
+    fn no_text_panics(text in "(checks:|host:|- |  |[\\[\\]{}:,&*#'\"|>$\\n\\t\\r]|name: a|tcp: \\{\\}|rules: |x > 5|<<: \\*a|&a |\\$\\{WORD\\}|token: abc|é|監|\\PC){0,24}") {
+        let _ = read(&text).map(|_| ()).map_err(|report| report.to_string());
+    }
 }

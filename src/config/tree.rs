@@ -1,22 +1,17 @@
 //! The YAML document as a tree that knows where everything stands.
 //!
-//! Built from parser events under a budget: what aliases would grow to is counted before anything is copied,
-//! so that a small file cannot become a large one. Merge keys are applied and double keys refused on the way.
+//! Built from parser events, after a budget has seen them all. Merge keys are applied and double keys refused on the way.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_yaml::{Mapping, Value};
 
+use super::budget::{Budget, too_deep};
 use super::report::{Finding, Place};
+use super::secrets::is_secret;
 use crate::settings::{PathStep, parse_number};
-
-/// Nodes of the whole tree, aliases expanded: some 30,000 checks.
-const MOST_NODES: usize = 400_000;
-/// Bytes of all scalars, aliases expanded.
-const MOST_TEXT: usize = 16 << 20;
-const DEEPEST: usize = 64;
 
 /// A value and the bytes of the file it was read from; an alias has those of its anchor.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,8 +32,10 @@ pub struct Scalar {
     pub text: String,
     /// Without quotes: `5` is a number, `true` a boolean, nothing a null.
     pub plain: bool,
-    /// Some of the text came from outside the file and must not be shown.
+    /// A reference in it was filled in.
     pub filled: bool,
+    /// What came from outside the file, and must not be shown.
+    pub foreign: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -50,39 +47,38 @@ pub struct Entry {
 
 /// Reads the one document of `text`; stops at the first thing that is not YAML, collects double keys.
 pub fn parse(text: &str) -> Result<Node, Vec<Finding>> {
-    let mut builder = Builder {
-        offsets: Offsets::of(text),
-        open: Vec::new(),
-        anchors: HashMap::new(),
-        nodes: 0,
-        bytes: 0,
-        root: None,
-        findings: Vec::new(),
-    };
-    let mut documents = 0;
+    let offsets = Offsets::of(text);
+    measure(text, &offsets).map_err(|finding| vec![finding])?;
+    let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| vec![builder.broken(&error)])?;
-        let at = builder.offsets.byte(span.start)..builder.offsets.byte(span.end);
-        if let Event::DocumentStart(_) = event {
-            documents += 1;
-            if documents > 1 {
-                return Err(vec![Finding::at(at, "a second document starts here").help("keep one document in the file; remove the `---`")]);
-            }
-        }
-        builder.take(event, at).map_err(|finding| vec![finding])?;
+        let (event, span) = event.map_err(|error| vec![broken(&error, &offsets)])?;
+        builder.take(event, offsets.range(span)).map_err(|finding| vec![finding])?;
     }
-    if !builder.findings.is_empty() {
-        return Err(builder.findings);
-    }
-    builder.root.ok_or_else(Vec::new)
+    let nothing =
+        Node { at: 0..0, content: Content::Scalar(Scalar { text: String::new(), plain: true, filled: false, foreign: Vec::new() }) };
+    if builder.findings.is_empty() { Ok(builder.root.unwrap_or(nothing)) } else { Err(builder.findings) }
 }
 
+/// Reads it once without keeping anything: whether it is one document, and of a bearable size.
+fn measure(text: &str, offsets: &Offsets) -> Result<(), Finding> {
+    let mut budget = Budget::default();
+    let mut documents = 0;
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|error| broken(&error, offsets))?;
+        let at = offsets.range(span);
+        documents += usize::from(matches!(event, Event::DocumentStart(_)));
+        if documents > 1 {
+            return Err(Finding::at(at, "a second document starts here").help("keep one document in the file; remove the `---`"));
+        }
+        budget.take(&event, &at)?;
+    }
+    Ok(())
+}
+
+#[derive(Default)]
 struct Builder {
-    offsets: Offsets,
     open: Vec<Open>,
-    anchors: HashMap<usize, Anchor>,
-    nodes: usize,
-    bytes: usize,
+    anchors: HashMap<usize, Node>,
     root: Option<Node>,
     findings: Vec<Finding>,
 }
@@ -93,78 +89,57 @@ struct Open {
     anchor: usize,
     /// The key whose value comes next, in a mapping.
     key: Option<Node>,
-    /// What the tree counted before it.
-    nodes: usize,
-    bytes: usize,
-}
-
-struct Anchor {
-    node: Node,
-    nodes: usize,
-    bytes: usize,
 }
 
 impl Builder {
     fn take(&mut self, event: Event<'_>, at: Range<usize>) -> Result<(), Finding> {
         match event {
-            Event::Scalar(text, style, anchor, _) => {
-                self.count(1, text.len(), &at)?;
-                let bytes = text.len();
-                let scalar = Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain, filled: false };
-                let node = Node { at, content: Content::Scalar(scalar) };
-                if anchor != 0 {
-                    self.anchors.insert(anchor, Anchor { node: node.clone(), nodes: 1, bytes });
-                }
-                self.place(node)
+            Event::Scalar(text, style, anchor, tag) => {
+                known_tag(tag.as_deref(), &at)?;
+                let forced = tag.is_some_and(|tag| tag.suffix == "str");
+                let plain = style == ScalarStyle::Plain && !forced;
+                let scalar = Scalar { text: text.into_owned(), plain, filled: false, foreign: Vec::new() };
+                self.done(Node { at, content: Content::Scalar(scalar) }, anchor)
             }
-            Event::Alias(anchor) => {
-                let known = self.anchors.get(&anchor);
-                let Some((nodes, bytes)) = known.map(|known| (known.nodes, known.bytes)) else {
-                    return Err(Finding::at(at, "this alias is inside its own anchor"));
-                };
-                self.count(nodes, bytes, &at)?;
-                let node = self.anchors.get(&anchor).map(|known| known.node.clone());
-                node.map_or(Ok(()), |node| self.place(node))
+            Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
+                Some(node) => self.place(node),
+                None => Ok(()),
+            },
+            Event::SequenceStart(anchor, tag) => {
+                known_tag(tag.as_deref(), &at)?;
+                self.open(anchor, at, Content::List(Vec::new()));
+                Ok(())
             }
-            Event::SequenceStart(anchor, _) => self.open(anchor, at, Content::List(Vec::new())),
-            Event::MappingStart(anchor, _) => self.open(anchor, at, Content::Map(Vec::new())),
+            Event::MappingStart(anchor, tag) => {
+                known_tag(tag.as_deref(), &at)?;
+                self.open(anchor, at, Content::Map(Vec::new()));
+                Ok(())
+            }
             Event::SequenceEnd | Event::MappingEnd => self.close(at.end),
             _ => Ok(()),
         }
     }
 
-    fn count(&mut self, nodes: usize, bytes: usize, at: &Range<usize>) -> Result<(), Finding> {
-        self.nodes += nodes;
-        self.bytes += bytes;
-        if self.nodes > MOST_NODES || self.bytes > MOST_TEXT {
-            let message = format!("the file is too large from here on: more than {MOST_NODES} values, aliases counted in full");
-            return Err(Finding::at(at.clone(), message).help("put long lists of targets into a file of their own"));
-        }
-        Ok(())
-    }
-
-    fn open(&mut self, anchor: usize, at: Range<usize>, content: Content) -> Result<(), Finding> {
-        if self.open.len() == DEEPEST {
-            return Err(Finding::at(at, too_deep()));
-        }
-        let (nodes, bytes) = (self.nodes, self.bytes);
-        self.count(1, 0, &at)?;
-        self.open.push(Open { node: Node { at, content }, anchor, key: None, nodes, bytes });
-        Ok(())
+    fn open(&mut self, anchor: usize, at: Range<usize>, content: Content) {
+        self.open.push(Open { node: Node { at, content }, anchor, key: None });
     }
 
     fn close(&mut self, end: usize) -> Result<(), Finding> {
-        let Some(mut done) = self.open.pop() else { return Ok(()) };
-        done.node.at.end = end.max(done.node.at.start);
-        if let Content::Map(entries) = &mut done.node.content {
+        let Some(mut closed) = self.open.pop() else { return Ok(()) };
+        closed.node.at.end = end.max(closed.node.at.start);
+        if let Content::Map(entries) = &mut closed.node.content {
             self.findings.extend(double_keys(entries));
             merge(entries)?;
         }
-        if done.anchor != 0 {
-            let (nodes, bytes) = (self.nodes - done.nodes, self.bytes - done.bytes);
-            self.anchors.insert(done.anchor, Anchor { node: done.node.clone(), nodes, bytes });
+        self.done(closed.node, closed.anchor)
+    }
+
+    fn done(&mut self, node: Node, anchor: usize) -> Result<(), Finding> {
+        // 0 is no anchor.
+        if anchor != 0 {
+            self.anchors.insert(anchor, node.clone());
         }
-        self.place(done.node)
+        self.place(node)
     }
 
     /// Puts a finished node where it belongs.
@@ -186,16 +161,23 @@ impl Builder {
         }
         Ok(())
     }
+}
 
-    fn broken(&self, error: &ScanError) -> Finding {
-        let at = self.offsets.byte(*error.marker());
-        let (message, help) = in_plain_words(error.info());
-        Finding::at(at..at, message).help(help)
+/// `!!str` and its like say what YAML knows; anything else (`!vault`) asks for a program that is not there.
+fn known_tag(tag: Option<&Tag>, at: &Range<usize>) -> Result<(), Finding> {
+    match tag {
+        Some(tag) if !tag.is_yaml_core_schema() => {
+            let help = "for secrets write `${NAME}`, `${file:PATH}` or `${credential:NAME}`";
+            Err(Finding::at(at.clone(), format!("the tag `{tag}` is not known here")).help(help))
+        }
+        _ => Ok(()),
     }
 }
 
-fn too_deep() -> String {
-    format!("more than {DEEPEST} levels inside each other")
+fn broken(error: &ScanError, offsets: &Offsets) -> Finding {
+    let at = offsets.byte(*error.marker());
+    let (message, help) = in_plain_words(error.info());
+    Finding::at(at..at, message).help(help)
 }
 
 /// What the parser says in terms of its own machinery, for the slips that are common.
@@ -297,7 +279,7 @@ impl Node {
         }
     }
 
-    /// Calls `visit` for every scalar below, with the key it stands under.
+    /// Calls `visit` for every scalar below, with its place.
     pub fn scalars_mut(&mut self, visit: &mut impl FnMut(&mut Scalar, &Range<usize>)) {
         match &mut self.content {
             Content::Scalar(scalar) => visit(scalar, &self.at),
@@ -306,13 +288,13 @@ impl Node {
         }
     }
 
-    /// Calls `visit` for every scalar below, with the innermost key that makes it a secret, if one does.
+    /// Calls `visit` for every scalar below, with its place and whether a key above it says that it is secret.
     pub fn scalars<'a>(&'a self, secret: bool, visit: &mut impl FnMut(&'a Scalar, &'a Range<usize>, bool)) {
         match &self.content {
             Content::Scalar(scalar) => visit(scalar, &self.at, secret),
             Content::List(items) => items.iter().for_each(|item| item.scalars(secret, visit)),
             Content::Map(entries) => {
-                entries.iter().for_each(|entry| entry.value.scalars(secret || super::report::is_secret(&entry.key), visit));
+                entries.iter().for_each(|entry| entry.value.scalars(secret || is_secret(&entry.key), visit));
             }
         }
     }
@@ -370,6 +352,10 @@ impl Offsets {
     fn of(text: &str) -> Self {
         let starts = if text.is_ascii() { Vec::new() } else { text.char_indices().map(|(byte, _)| byte as u32).collect() };
         Self { starts, length: text.len() }
+    }
+
+    fn range(&self, span: Span) -> Range<usize> {
+        self.byte(span.start)..self.byte(span.end)
     }
 
     fn byte(&self, marker: Marker) -> usize {

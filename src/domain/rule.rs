@@ -1,6 +1,7 @@
 //! A rule is a sentence about readings: `mem > 90% for 30m until < 85%`.
 
 mod grammar;
+mod notation;
 
 use std::sync::Arc;
 use std::time::Duration;

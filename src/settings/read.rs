@@ -207,3 +207,68 @@ pub fn advice(written: &str, known: &[&str], what: &str) -> String {
 fn quoted(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Section {
+        address: String,
+        port: u16,
+        fast: Option<bool>,
+        deep: Option<Deep>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Deep {
+        list: Vec<f64>,
+    }
+
+    #[track_caller]
+    fn check(yaml: &str, expected: &[&str]) {
+        let problems = read::<Section>(serde_yaml::from_str(yaml).unwrap()).err().unwrap_or_default();
+        let said: Vec<String> = problems.iter().map(|problem| format!("{:?} {}", problem.path, problem.message)).collect();
+        let said: Vec<&str> = said.iter().map(String::as_str).collect();
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn every_key_at_fault_is_named() {
+        check("{ address: a, port: 1 }", &[]);
+        check("{ address: a }", &["[] `port` is missing"]);
+        check(
+            "{ adress: a, port: 70000, fast: 2 }",
+            &[
+                r#"[Key("adress")] unknown key `adress`"#,
+                r#"[Key("port")] expected a whole number from 0 to 65535"#,
+                r#"[Key("fast")] expected true or false, found a number"#,
+            ],
+        );
+        check(
+            "{ address: a, port: 1, deep: { list: [1, x] } }",
+            &[r#"[Key("deep"), Key("list"), Index(1)] expected a number, found text"#],
+        );
+        check("[1]", &["[] expected a mapping, found a list"]);
+    }
+
+    #[test]
+    fn quoted_numbers_are_numbers_where_one_is_asked_for() {
+        check("{ address: '5', port: '80', fast: 'true', deep: { list: ['1.5'] } }", &[]);
+        check("{ address: 5, port: 80 }", &[r#"[Key("address")] expected text, found a number"#]);
+    }
+
+    #[test]
+    fn the_closest_name_is_close() {
+        assert_eq!(closest("intervall", ["interval", "name"]), Some("interval"));
+        assert_eq!(closest("evrey", ["every", "name"]), Some("every"));
+        assert_eq!(closest("x", ["every", "name"]), None);
+        assert_eq!(closest("colour", ["cpu", "count"]), None);
+    }
+}
