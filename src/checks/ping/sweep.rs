@@ -1,5 +1,6 @@
 //! One run over all targets: the echoes of each, and what they make together.
 
+use std::iter;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -36,12 +37,12 @@ impl<'a> Sweep<'a> {
     /// on one timer, and a target that answers at once has gone before the last one is asked.
     pub async fn over(&self, targets: &[Listed]) -> Vec<Reading> {
         let mut looks = FuturesUnordered::new();
-        let mut done = Vec::with_capacity(targets.len());
+        let mut readings: Vec<Option<Reading>> = vec![None; targets.len()];
         for (index, listed) in targets.iter().enumerate() {
             let turn = async {
                 let slot = self.run.slot().await;
                 if listed.address.is_some() {
-                    self.check.net.icmp().turn().await;
+                    self.check.turn().await;
                 }
                 slot
             };
@@ -50,7 +51,7 @@ impl<'a> Sweep<'a> {
                 tokio::select! {
                     biased;
                     slot = &mut turn => break slot,
-                    Some(reading) = looks.next(), if !looks.is_empty() => done.push(reading),
+                    Some((index, reading)) = looks.next(), if !looks.is_empty() => readings[index] = Some(reading),
                 }
             };
             looks.push(async move {
@@ -60,11 +61,10 @@ impl<'a> Sweep<'a> {
                 (index, reading)
             });
         }
-        while let Some(reading) = looks.next().await {
-            done.push(reading);
+        while let Some((index, reading)) = looks.next().await {
+            readings[index] = Some(reading);
         }
-        done.sort_unstable_by_key(|(index, _)| *index);
-        done.into_iter().map(|(_, reading)| reading).collect()
+        readings.into_iter().flatten().collect()
     }
 
     /// Looks at one target. An address has had the turn of its first echo.
@@ -72,22 +72,26 @@ impl<'a> Sweep<'a> {
         let deadline = Instant::now() + self.run.timeout;
         let address = match listed.address {
             Some(address) => address,
-            None => match self.resolve(&listed.target).await {
+            // Boxed: most targets are addresses, and need no room for a look-up.
+            None => match Box::pin(self.resolve(&listed.target)).await {
                 Ok(address) => address,
                 Err(reading) => return reading,
             },
         };
         let start = Instant::now();
-        let echoes = (0..self.check.count).map(|number| async move {
-            if number > 0 {
-                sleep_until(start + self.check.interval * number).await;
-                self.check.net.icmp().turn().await;
-            }
-            let within = deadline.saturating_duration_since(Instant::now());
-            self.check.net.icmp().echo(&self.sockets, address, &self.check.payload, within).await
+        let later = (1..self.check.count).map(|number| async move {
+            sleep_until(start + self.check.interval * number).await;
+            self.check.turn().await;
+            self.echo(address, deadline).await
         });
-        let echoes = future::join_all(echoes).await;
+        let (first, later) = future::join(self.echo(address, deadline), future::join_all(later)).await;
+        let echoes: Vec<Echo> = iter::once(first).chain(later).collect();
         self.reading(&listed.target, &echoes)
+    }
+
+    async fn echo(&self, address: IpAddr, deadline: Instant) -> Echo {
+        let within = deadline.saturating_duration_since(Instant::now());
+        self.check.net.icmp().echo(&self.sockets, address, &self.check.payload, within).await
     }
 
     /// The first address of a name, which takes the turn of an echo then.
@@ -96,7 +100,7 @@ impl<'a> Sweep<'a> {
         let Some(address) = addresses.first() else {
             return Err(unresolved(target, &LookupError::NoAddress(target.key.to_string())));
         };
-        self.check.net.icmp().turn().await;
+        self.check.turn().await;
         Ok(*address)
     }
 

@@ -72,7 +72,9 @@ fn bad_settings() {
 fn the_longest_run_counts_pacing() {
     let check = build("{ targets: [10.0.0.0/16], count: 2, interval: 1ms }", &context()).unwrap();
     let echoes = 2 * 65_534;
-    assert_eq!(check.longest(&Run::alone(TIMEOUT, 1)), TIMEOUT + TIMEOUT / 20 + SPACING * echoes);
+    assert_eq!(check.longest(&Run::alone(TIMEOUT, 1)), TIMEOUT + TIMEOUT / 20 + Duration::from_micros(10) * echoes);
+    let check = build("{ targets: [10.0.0.1-100], count: 1, rate: 50 }", &context()).unwrap();
+    assert_eq!(check.longest(&Run::alone(TIMEOUT, 1)), TIMEOUT + TIMEOUT / 20 + Duration::from_secs(2));
 }
 
 #[test]

@@ -96,10 +96,11 @@ impl TargetList {
 
 /// Keeps the first entry of each key, and the order.
 fn each_once(inline: &[Listed], listed: Vec<Listed>) -> Result<Arc<[Listed]>, String> {
-    let mut seen = HashSet::with_capacity(inline.len() + listed.len());
-    let all: Arc<[Listed]> = inline.iter().cloned().chain(listed).filter(|one| seen.insert(one.target.key.clone())).collect();
-    if all.len() > MOST_TARGETS {
-        return Err(format!("{} targets are more than a list may have ({MOST_TARGETS})", all.len()));
+    let all = [inline, &listed].concat();
+    let mut seen = HashSet::with_capacity(all.len());
+    let once: Arc<[Listed]> = all.iter().filter(|one| seen.insert(&*one.target.key)).cloned().collect();
+    if once.len() > MOST_TARGETS {
+        return Err(format!("{} targets are more than a list may have ({MOST_TARGETS})", once.len()));
     }
-    Ok(all)
+    Ok(once)
 }
