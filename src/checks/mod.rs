@@ -3,6 +3,8 @@
 //! A new kind is one file here and one line in [`kinds`].
 
 mod host;
+#[cfg(test)]
+mod namespace;
 mod ping;
 
 use std::sync::Arc;

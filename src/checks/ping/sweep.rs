@@ -69,7 +69,7 @@ impl<'a> Sweep<'a> {
 
     /// Looks at one target. An address has had the turn of its first echo.
     async fn look(&self, listed: &Listed) -> Reading {
-        let deadline = Instant::now() + self.run.timeout;
+        let begun = Instant::now();
         let address = match listed.address {
             Some(address) => address,
             // Boxed: most targets are addresses, and need no room for a look-up.
@@ -79,24 +79,27 @@ impl<'a> Sweep<'a> {
             },
         };
         let start = Instant::now();
+        let within = self.run.timeout.saturating_sub(start - begun);
         let later = (1..self.check.count).map(|number| async move {
-            sleep_until(start + self.check.interval * number).await;
+            let after = self.check.interval * number;
+            sleep_until(start + after).await;
             self.check.turn().await;
-            self.echo(address, deadline).await
+            // Not until a fixed moment: the time it waited for its turn is not the target's.
+            self.echo(address, within.saturating_sub(after)).await
         });
-        let (first, later) = future::join(self.echo(address, deadline), future::join_all(later)).await;
+        let (first, later) = future::join(self.echo(address, within), future::join_all(later)).await;
         let echoes: Vec<Echo> = iter::once(first).chain(later).collect();
         self.reading(&listed.target, &echoes)
     }
 
-    async fn echo(&self, address: IpAddr, deadline: Instant) -> Echo {
-        let within = deadline.saturating_duration_since(Instant::now());
+    async fn echo(&self, address: IpAddr, within: Duration) -> Echo {
         self.check.net.icmp().echo(&self.sockets, address, &self.check.payload, within).await
     }
 
-    /// The first address of a name, which takes the turn of an echo then.
+    /// The first address of a name, which takes the turn of an echo then. A third of the timeout leaves the last
+    /// echo, sent by the half, time for its reply.
     async fn resolve(&self, target: &Arc<Target>) -> Result<IpAddr, Reading> {
-        let addresses = self.check.net.resolve(&target.key, self.run.timeout / 2).await.map_err(|fault| unresolved(target, &fault))?;
+        let addresses = self.check.net.resolve(&target.key, self.run.timeout / 3).await.map_err(|fault| unresolved(target, &fault))?;
         let Some(address) = addresses.first() else {
             return Err(unresolved(target, &LookupError::NoAddress(target.key.to_string())));
         };
