@@ -38,11 +38,12 @@ use crate::settings::{BuildContext, Period, Problem, Settings};
 #[serde(deny_unknown_fields)]
 pub struct Ping {
     /// Addresses, host names, CIDR blocks (`10.0.0.0/24`, without its network and broadcast address) and ranges
-    /// (`10.0.0.1-20`), each with an optional name after it: `10.0.0.7 till 3`. 65,536 addresses at most.
+    /// (`10.0.0.1-20`), each with an optional name after it: `10.0.0.7 till 3`. Host names are looked up in each run. 65,536 targets at
+    /// most, each once.
     #[serde(default)]
     targets: Vec<String>,
-    /// A file with one such entry a line; `#` and `;` begin comments. It is read again when it changes; while it
-    /// is empty, bad or unreadable, the last good list stays.
+    /// A file with one such entry a line, beside this one or with its full path; `#` and `;` begin comments. It is
+    /// read again when it changes; while it is empty, bad or unreadable, the last good list stays.
     list: Option<PathBuf>,
     /// Echoes to each target in one look, 1 to 100.
     #[serde(default = "three")]

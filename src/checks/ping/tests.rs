@@ -194,6 +194,33 @@ fn a_raw_socket_loses_nothing_of_five_thousand() {
 }
 
 #[test]
+fn a_slow_pace_does_not_look_like_loss() {
+    if !may_ping("a_slow_pace_does_not_look_like_loss") {
+        return;
+    }
+    // 60 echoes at this rate take longer than the timeout of any of them.
+    let readings = readings("{ targets: [127.0.0.1-20], interval: 1ms, rate: 100 }");
+    assert!(readings.iter().all(|reading| reading.value("loss") == Some(0.0)), "{readings:?}");
+}
+
+#[test]
+fn no_file_descriptor_left_is_our_trouble_and_passes() {
+    let setup = format!("{UNPRIVILEGED}; ulimit -n 64");
+    in_namespace("checks::ping::tests::no_file_descriptor_left_is_our_trouble_and_passes", &setup, || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let check = build("{ targets: [127.0.0.1], count: 1 }", &context()).unwrap();
+            let run = Run::alone(TIMEOUT, Ping::AT_ONCE);
+            let all: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+            let reason = "127.0.0.1 unknown: cannot open an ICMP socket: Too many open files (os error 24);";
+            assert_eq!(shown(&check.run(&run).await[0]), reason);
+            drop(all);
+            assert_eq!(check.run(&run).await[0].outcome, Outcome::Pass);
+        });
+    });
+}
+
+#[test]
 fn without_permission_all_targets_share_one_reason() {
     let setup = format!("{RAW}; set -- setpriv --bounding-set -net_raw --inh-caps -net_raw");
     in_namespace("checks::ping::tests::without_permission_all_targets_share_one_reason", &setup, || {
