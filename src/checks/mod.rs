@@ -3,14 +3,18 @@
 //! A new kind is one file here and one line in [`kinds`].
 
 mod host;
+pub mod http;
 #[cfg(test)]
 mod namespace;
 mod ping;
+pub mod tcp;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::reading::Reading;
@@ -64,6 +68,33 @@ impl Run {
         self.slots.clone().acquire_owned().await.ok()
     }
 
+    /// Looks at many targets, `at_once` of them and no more than the kind's slots allow.
+    /// The readings come in the order of the targets.
+    pub async fn each<'a, T, F>(&self, targets: &'a [T], at_once: usize, look: impl Fn(&'a T) -> F) -> Vec<Reading>
+    where
+        F: Future<Output = Reading>,
+    {
+        let mut waiting = targets.iter().enumerate();
+        let mut looking = FuturesUnordered::new();
+        let mut readings = Vec::with_capacity(targets.len());
+        loop {
+            looking.extend(waiting.by_ref().take(at_once - looking.len()).map(|(index, target)| self.one(index, look(target))));
+            match looking.next().await {
+                Some(reading) => readings.push(reading),
+                None => break,
+            }
+        }
+        readings.sort_unstable_by_key(|(index, _)| *index);
+        readings.into_iter().map(|(_, reading)| reading).collect()
+    }
+
+    async fn one(&self, index: usize, look: impl Future<Output = Reading>) -> (usize, Reading) {
+        let _slot = self.slot().await;
+        let reading = look.await;
+        self.done();
+        (index, reading)
+    }
+
     pub fn done(&self) {
         if let Some(Progress(done)) = &self.progress {
             done();
@@ -90,7 +121,12 @@ pub struct KindEntry {
 
 /// Every kind there is.
 pub fn kinds() -> Vec<KindEntry> {
-    vec![KindEntry::of::<host::Host>("host"), KindEntry::of::<ping::Ping>("ping")]
+    vec![
+        KindEntry::of::<host::Host>("host"),
+        KindEntry::of::<tcp::TcpSettings>("tcp"),
+        KindEntry::of::<http::HttpSettings>("http"),
+        KindEntry::of::<ping::Ping>("ping"),
+    ]
 }
 
 impl KindEntry {
@@ -103,4 +139,14 @@ impl KindEntry {
             schema: |generator| generator.subschema_for::<K>(),
         }
     }
+}
+
+/// A regular expression of a section.
+fn pattern(key: &str, source: &str) -> Result<regex::bytes::Regex, Problem> {
+    regex::bytes::Regex::new(source).map_err(|error| {
+        // The library draws a picture over several lines; its last line says what is wrong.
+        let error = error.to_string();
+        let cause = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        Problem::at(key, format!("`{source}` is not a regular expression: {cause}"))
+    })
 }

@@ -1,13 +1,57 @@
 //! From the text of `checks.yaml` to a configuration that works, or to all that is wrong with it.
 
-use std::path::PathBuf;
+mod budget;
+mod defaults;
+mod fill;
+mod reference;
+mod report;
+mod resolve;
+mod schema;
+mod secrets;
+mod sections;
+mod source;
+mod tree;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::checks::Check;
+pub use fill::{Environment, System};
+pub use report::Report;
+pub use source::Source;
+
+use crate::checks::{Check, KindEntry, kinds};
 use crate::domain::watch::Watch;
-use crate::notify::Notifier;
-use crate::settings::template::Template;
+use crate::net::Net;
+pub use crate::notify::text::{Language, Texts};
+use crate::notify::{ChannelEntry, Notifier, channels};
+
+/// Reads the file at `path`; the report names everything that is wrong with it.
+pub fn load(path: &Path, env: &dyn Environment, net: &Arc<Net>) -> Result<Config, Report> {
+    Source::read(path)?.load(&Registry::default(), env, net)
+}
+
+/// The JSON Schema of the file, for editors.
+pub fn schema() -> serde_json::Value {
+    Registry::default().schema()
+}
+
+/// Every key of the file, as Markdown.
+pub fn reference() -> String {
+    Registry::default().reference()
+}
+
+/// The kinds of checks and channels that a file may name.
+pub struct Registry {
+    pub kinds: Vec<KindEntry>,
+    pub channels: Vec<ChannelEntry>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self { kinds: kinds(), channels: channels() }
+    }
+}
 
 /// A configuration without a fault: everything in it is ready to run.
 pub struct Config {
@@ -39,23 +83,6 @@ pub struct ConfiguredChannel {
     pub texts: Texts,
 }
 
-/// Texts that replace the built-in ones; a check's win over a channel's, a channel's over the file's.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Texts {
-    pub failed: Option<Template>,
-    pub recovered: Option<Template>,
-    pub reminder: Option<Template>,
-    pub digest: Option<Template>,
-}
-
-/// Of the built-in texts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Language {
-    #[default]
-    English,
-    Russian,
-}
-
 /// `log:` of the file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogSettings {
@@ -67,3 +94,6 @@ pub struct LogSettings {
     /// Whether the daemon's own log goes to a file in `dir` instead of stderr.
     pub to_file: bool,
 }
+
+#[cfg(test)]
+mod tests;

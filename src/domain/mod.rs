@@ -1,6 +1,17 @@
 //! The brain, pure: readings go in, decisions come out. No async, no I/O, no clock in here.
 
+pub mod board;
+pub mod engine;
+pub mod incident;
+pub mod ledger;
+pub mod message;
+pub mod plan;
 pub mod reading;
 pub mod rule;
+pub mod snapshot;
+pub mod telling;
+pub mod text;
+pub mod time;
+pub mod tracker;
 pub mod watch;
 pub mod window;

@@ -1,7 +1,12 @@
 //! A rule is a sentence about readings: `mem > 90% for 30m until < 85%`.
 
+mod grammar;
+mod notation;
+
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use grammar::{LONGEST_SPAN, Misread, Sentence};
 
 use super::reading::Metric;
 use super::watch::{Route, Severity};

@@ -62,4 +62,6 @@ pub struct ChannelPlan {
     pub name: Arc<str>,
     pub window: Option<Arc<Window>>,
     pub recoveries: bool,
+    /// Whether it wants a list of what failed and was over before it could be told.
+    pub digest: bool,
 }

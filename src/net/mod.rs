@@ -1,31 +1,35 @@
-//! What several plugins need of the network: names resolved with a deadline of our own, trusted authorities.
+//! What several plugins need of the network: names resolved with a deadline of our own, trusted authorities,
+//! and plain words for what went wrong.
 //!
 //! Built lazily: a watch that resolves no name and speaks no TLS pays for neither.
 
+mod endpoint;
+mod fault;
 pub mod icmp;
+mod names;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod tls;
+pub mod trace;
+pub mod words;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use endpoint::{Endpoint, Host};
+pub use fault::Fault;
+pub use names::LookupError;
+use names::Names;
+use rustls::ClientConfig;
+use tls::{Authorities, CaError, TlsPolicy};
+
 /// One for the whole program; plugins get it from their build context.
 #[derive(Debug, Default)]
 pub struct Net {
     icmp: icmp::Icmp,
-}
-
-/// Why a name has no address now.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LookupError {
-    /// The name has no address (NXDOMAIN, no record): a fault of the target.
-    #[error("the name {0} has no address")]
-    NoAddress(String),
-    /// The name servers of the name answered with an error (SERVFAIL …): a fault of the target's zone.
-    #[error("looking up {name} failed: {cause}")]
-    Failed { name: String, cause: String },
-    /// No resolver answered in time: we could not look.
-    #[error("no answer to the look-up of {name} in {within:?}")]
-    NoAnswer { name: String, within: Duration },
+    names: Names,
+    authorities: Authorities,
 }
 
 impl Net {
@@ -38,10 +42,22 @@ impl Net {
         &self.icmp
     }
 
-    /// The addresses of a host name, as the system's configuration (hosts file, resolv.conf) has them.
+    /// The addresses of a host name, IPv4 first, as the system's configuration (hosts file, resolv.conf) has them.
     /// An address literal is returned as it is.
     pub async fn resolve(&self, name: &str, within: Duration) -> Result<Vec<IpAddr>, LookupError> {
-        let _ = within;
-        name.parse().map(|address| vec![address]).map_err(|_| LookupError::NoAddress(name.to_owned()))
+        match name.parse() {
+            Ok(address) => Ok(vec![address]),
+            Err(_) => self.names.look_up(name, within).await,
+        }
+    }
+
+    /// The TLS settings of one policy, shared by everyone who asks for it: the authorities are read and parsed once.
+    pub fn tls(&self, policy: &TlsPolicy) -> Result<Arc<ClientConfig>, CaError> {
+        self.authorities.client(policy)
+    }
+
+    /// Reads the system's authorities now, which takes milliseconds, rather than in the midst of the first look.
+    pub fn load_authorities(&self) {
+        self.authorities.load_system();
     }
 }

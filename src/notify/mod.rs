@@ -2,6 +2,10 @@
 //!
 //! A notifier knows no incidents and writes no text. A new kind is one file here and one line in [`channels`].
 
+pub mod console;
+pub mod telegram;
+pub mod text;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -64,9 +68,12 @@ pub enum SendError {
     /// It was not taken and may be tried again, not before `after`.
     #[error("{cause}")]
     Later { after: Option<Duration>, cause: String },
-    /// It will never be taken.
+    /// This message will never be taken; the next one may.
     #[error("{cause}")]
     Never { cause: String },
+    /// The channel takes nothing until someone mends it: a bad token, a bot that was thrown out.
+    #[error("{cause}")]
+    Broken { cause: String },
     /// Bytes may have left, no answer came: it may have been taken.
     #[error("{cause}")]
     Unsure { cause: String },
@@ -81,11 +88,10 @@ pub struct ChannelEntry {
 
 /// Every kind of channel there is.
 pub fn channels() -> Vec<ChannelEntry> {
-    vec![]
+    vec![ChannelEntry::of::<console::ConsoleSettings>("console"), ChannelEntry::of::<telegram::TelegramSettings>("telegram")]
 }
 
 impl ChannelEntry {
-    #[allow(dead_code)]
     fn of<S: Settings<Plugin = dyn Notifier>>(name: &'static str) -> Self {
         Self {
             name,

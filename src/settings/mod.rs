@@ -1,9 +1,12 @@
 //! What the section of every plugin needs: how it becomes a plugin, how it says what is wrong,
 //! durations, secrets, target lists, templates.
 
+mod one_or_many;
 mod period;
 mod problem;
+mod read;
 mod secret;
+mod size;
 pub mod targets;
 pub mod template;
 
@@ -11,11 +14,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use one_or_many::{Listed, one_or_many};
 pub use period::Period;
 pub use problem::{PathStep, Problem};
+pub use read::{advice, closest, parse_number, read, read_partly};
 use schemars::JsonSchema;
 pub use secret::Secret;
 use serde::de::DeserializeOwned;
+pub use size::Size;
 
 use crate::net::Net;
 
@@ -43,21 +49,4 @@ pub struct BuildContext {
     pub timeout: Duration,
     /// Name look-ups and trusted authorities, shared by all plugins.
     pub net: Arc<Net>,
-}
-
-/// Reads a section into its settings struct; an error carries the path of the key at fault.
-pub fn read<S: DeserializeOwned>(section: serde_yaml::Value) -> Result<S, Vec<Problem>> {
-    serde_path_to_error::deserialize(section).map_err(|error| {
-        use serde_path_to_error::Segment;
-        let path = error
-            .path()
-            .iter()
-            .filter_map(|segment| match segment {
-                Segment::Seq { index } => Some(PathStep::Index(*index)),
-                Segment::Map { key } => Some(PathStep::Key(key.clone())),
-                Segment::Enum { .. } | Segment::Unknown => None,
-            })
-            .collect();
-        vec![Problem { path, ..Problem::new(error.inner().to_string()) }]
-    })
 }

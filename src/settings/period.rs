@@ -16,6 +16,10 @@ const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 impl Period {
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
+        if text.chars().any(char::is_uppercase) {
+            // For humantime `1M` is a month and `1m` a minute: one slip of the shift key makes 43,830 of one.
+            return Err(format!("`{text}` has a unit in capitals; the units are ms, s, m (minutes), h and d"));
+        }
         let duration = humantime::parse_duration(text)
             .map_err(|_| format!("`{text}` is not a duration; write a number with ms, s, m, h or d, such as `30s` or `1h 30m`"))?;
         if duration > LONGEST {
@@ -60,5 +64,23 @@ impl JsonSchema for Period {
             "description": "A length of time with its unit: ms, s, m, h or d, such as `30s` or `1h 30m`",
             "pattern": r"^\s*(\d+\s*[a-zµ]+\s*)+$"
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_has_a_number_and_a_unit() {
+        let millis = |text: &str| Period::parse(text).map(|Period(time)| time.as_millis());
+        assert_eq!(millis("100ms"), Ok(100));
+        assert_eq!(millis(" 30s "), Ok(30_000));
+        assert_eq!(millis("1h 30m"), Ok(5_400_000));
+        assert_eq!(millis("1h30m"), Ok(5_400_000));
+        assert_eq!(millis("2d"), Ok(172_800_000));
+        for text in ["", "30", "s", "-5s", "1M", "5 parsecs", "1.5", "11y", "99999999999999999999s"] {
+            assert!(millis(text).is_err(), "{text}");
+        }
     }
 }

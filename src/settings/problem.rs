@@ -9,6 +9,18 @@ pub enum PathStep {
     Index(usize),
 }
 
+impl From<&str> for PathStep {
+    fn from(key: &str) -> Self {
+        Self::Key(key.to_owned())
+    }
+}
+
+impl From<usize> for PathStep {
+    fn from(index: usize) -> Self {
+        Self::Index(index)
+    }
+}
+
 /// What is wrong with a value, before anyone knows its line and column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -16,6 +28,8 @@ pub struct Problem {
     pub path: Vec<PathStep>,
     /// Bytes of the scalar at fault, when only a part of it is (a rule's text).
     pub within: Option<Range<usize>>,
+    /// The key itself is at fault (unknown, misspelt), not the value under it.
+    pub at_key: bool,
     /// What is wrong, one sentence without a full stop.
     pub message: String,
     /// What to do, one sentence; empty when the message says it already.
@@ -25,7 +39,7 @@ pub struct Problem {
 impl Problem {
     /// A problem of the section as a whole.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { path: Vec::new(), within: None, message: message.into(), help: String::new() }
+        Self { path: Vec::new(), within: None, at_key: false, message: message.into(), help: String::new() }
     }
 
     /// A problem of one key of the section.
@@ -35,6 +49,12 @@ impl Problem {
 
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = help.into();
+        self
+    }
+
+    /// Points to the key at the end of the path, not to its value.
+    pub fn at_key(mut self) -> Self {
+        self.at_key = true;
         self
     }
 

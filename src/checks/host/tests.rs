@@ -177,7 +177,7 @@ fn bad_settings() {
         problems.iter().map(|problem| format!("{:?} {}", problem.path, problem.message)).collect::<Vec<_>>().join("\n")
     };
     assert_eq!(problems("disks: [/, var]"), r#"[Key("disks"), Index(1)] `var` is not a full path"#);
-    assert!(problems("disk: [/]").contains("unknown field `disk`"));
+    assert!(problems("disk: [/]").contains("unknown key `disk`"));
     machine.remove("stat");
     assert!(problems("").starts_with(r#"[Key("root")] "#), "{}", problems(""));
 }

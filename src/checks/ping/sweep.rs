@@ -131,7 +131,7 @@ impl<'a> Sweep<'a> {
 pub fn unresolved(target: &Arc<Target>, fault: &LookupError) -> Reading {
     match fault {
         LookupError::NoAddress(_) | LookupError::Failed { .. } => Reading::fail(target, fault.to_string()),
-        LookupError::NoAnswer { .. } => Reading::unknown(target, fault.to_string()),
+        LookupError::NoAnswer { .. } | LookupError::NoResolver { .. } => Reading::unknown(target, fault.to_string()),
     }
 }
 

@@ -65,7 +65,7 @@ fn bad_settings() {
         "Key(\"count\"): 101 echoes are not between 1 and 100\nKey(\"list\"): /nowhere/ips.txt: No such file or directory (os error 2)",
     );
     let unknown = build("{ target: 127.0.0.1 }", &context()).err().unwrap();
-    assert!(unknown[0].message.starts_with("unknown field `target`"), "{unknown:?}");
+    assert!(unknown[0].message.starts_with("unknown key `target`"), "{unknown:?}");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_name_without_an_address_fails_and_a_mute_resolver_says_nothing_of_it() {
     assert_eq!(of(LookupError::Failed { name: "till".into(), cause: "SERVFAIL".into() }), "till fail: looking up till failed: SERVFAIL;");
     assert_eq!(
         of(LookupError::NoAnswer { name: "till".into(), within: TIMEOUT }),
-        "till unknown: no answer to the look-up of till in 400ms;"
+        "till unknown: no answer to the look-up of till in 400 ms;"
     );
 }
 
@@ -182,7 +182,7 @@ fn both_sorts_of_sockets_work() {
     for (sort, setup) in [("unprivileged", UNPRIVILEGED), ("raw", RAW)] {
         in_namespace("checks::ping::tests::both_sorts_of_sockets_work", setup, || {
             println!("{sort}");
-            let readings = readings("{ targets: [127.0.0.1, '::1'], interval: 1ms }");
+            let readings = readings("{ targets: [127.0.0.1, '::1', localhost], interval: 1ms }");
             assert!(readings.iter().all(|reading| reading.outcome == Outcome::Pass), "{readings:?}");
         });
     }

@@ -1,0 +1,314 @@
+//! `http`: does a page answer, how fast, and with what?
+
+mod expect;
+mod fault;
+mod settings;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use expect::{Answer, Expectations};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::{Method, Response, StatusCode, Url};
+pub use settings::{BasicSection, HttpSettings};
+use tokio::time::{Instant, timeout};
+
+use crate::checks::{Check, Kind, Run};
+use crate::domain::reading::{Outcome, Reading, Target};
+use crate::net::trace::{Phases, Trace, note};
+use crate::net::{Fault, Net, words};
+use crate::settings::Secret;
+
+/// Built from [`HttpSettings`].
+struct Http {
+    pages: Vec<Page>,
+    client: reqwest::Client,
+    /// Sent to the page's own origin only, never where a redirect leads: any of them may be a credential.
+    headers: HeaderMap,
+    login: Option<Login>,
+    method: Method,
+    body: Option<Secret>,
+    follow: usize,
+    max_bytes: usize,
+    expect: Expectations,
+    proxied: bool,
+    /// What must not be seen in an excerpt when the server echoes it.
+    hidden: Vec<Secret>,
+}
+
+/// Who we say we are.
+enum Login {
+    Basic { user: String, password: Secret },
+    Bearer(Secret),
+}
+
+struct Page {
+    target: Arc<Target>,
+    url: Url,
+}
+
+impl Kind for HttpSettings {
+    const NETWORK: bool = true;
+    const AT_ONCE: usize = 200;
+}
+
+#[async_trait]
+impl Check for Http {
+    async fn run(&self, run: &Run) -> Vec<Reading> {
+        run.each(&self.pages, HttpSettings::AT_ONCE, |page| self.look(page, run.timeout)).await
+    }
+
+    fn size(&self) -> usize {
+        self.pages.len()
+    }
+
+    fn longest(&self, run: &Run) -> Duration {
+        run.timeout * u32::try_from(self.pages.len().div_ceil(HttpSettings::AT_ONCE)).unwrap_or(u32::MAX)
+    }
+}
+
+/// How far a look has come; it stays when the deadline cuts the look off.
+struct Progress {
+    started: Instant,
+    /// Of the connection under way: each redirect begins a new one.
+    trace: Trace,
+    host: String,
+    first_byte: Option<Instant>,
+    ended: Option<Instant>,
+    status: Option<StatusCode>,
+    size: Option<usize>,
+}
+
+impl Http {
+    async fn look(&self, page: &Page, within: Duration) -> Reading {
+        let mut progress = Progress::new();
+        let visit = timeout(within, self.visit(page, &mut progress)).await;
+        let fault = match visit {
+            Ok(Ok(answer)) => return self.judge(page, &answer, &progress),
+            Ok(Err(fault)) => fault,
+            Err(_) => progress.too_late(within),
+        };
+        let outcome = match fault {
+            Fault::Theirs(reason) => Outcome::Fail(words::clean(&reason).into()),
+            Fault::Ours(reason) => Outcome::Unknown(words::clean(&reason).into()),
+        };
+        progress.measured(Reading { outcome, ..Reading::pass(&page.target) })
+    }
+
+    fn judge(&self, page: &Page, answer: &Answer, progress: &Progress) -> Reading {
+        let verdict = self.expect.judge(answer, &self.hidden);
+        let mut reading = match verdict.failed.is_empty() {
+            true => Reading::pass(&page.target),
+            false => Reading::fail(&page.target, words::clean(&verdict.failed.join("; "))),
+        };
+        reading = progress.measured(reading);
+        for (metric, value) in verdict.values {
+            reading = match value {
+                Ok(value) => reading.with(metric, value),
+                Err(reason) => reading.without(metric, words::clean(&reason)),
+            };
+        }
+        reading
+    }
+
+    /// Asks for the page, and for where it leads as far as the user wants to follow.
+    async fn visit(&self, page: &Page, progress: &mut Progress) -> Result<Answer, Fault> {
+        let mut step = Step { url: page.url.clone(), method: self.method.clone(), with_body: true, ours: true };
+        let mut followed = 0;
+        loop {
+            let response = self.ask(&step, progress).await?;
+            match next_step(&response, &step, &page.url)? {
+                Some(_) if self.follow > 0 && followed == self.follow => {
+                    return Err(Fault::Theirs(format!("more than {} redirects, the last from {}", self.follow, masked(&step.url))));
+                }
+                Some(next) if self.follow > 0 => step = next,
+                redirect => return self.read(response, redirect.map(|next| next.url), progress).await,
+            }
+            followed += 1;
+        }
+    }
+
+    async fn ask(&self, step: &Step, progress: &mut Progress) -> Result<Response, Fault> {
+        progress.begin(&step.url);
+        let mut sent = self.send(step, &progress.trace).await;
+        // The server closed a kept connection just as it was used again: that says nothing of the server.
+        if let Err(error) = &sent
+            && step.method.is_safe()
+            && progress.trace.phases().connect_started.is_none()
+            && fault::is_lost(error)
+        {
+            sent = self.send(step, &progress.trace).await;
+        }
+        let response = sent.map_err(|error| fault::of(error, &progress.trace.phases(), self.proxied))?;
+        progress.first_byte = Some(Instant::now());
+        progress.status = Some(response.status());
+        Ok(response)
+    }
+
+    async fn send(&self, step: &Step, trace: &Trace) -> reqwest::Result<Response> {
+        let mut request = self.client.request(step.method.clone(), step.url.clone());
+        if step.ours {
+            request = request.headers(self.headers.clone());
+            request = match &self.login {
+                Some(Login::Basic { user, password }) => request.basic_auth(user, Some(password.expose())),
+                Some(Login::Bearer(token)) => request.bearer_auth(token.expose()),
+                None => request,
+            };
+        }
+        if let Some(body) = self.body.as_ref().filter(|_| step.with_body) {
+            request = request.body(body.expose().to_owned());
+        }
+        trace.over(self.client.execute(request.build()?)).await
+    }
+
+    async fn read(&self, mut response: Response, redirect: Option<Url>, progress: &mut Progress) -> Result<Answer, Fault> {
+        let mut answer = Answer { status: response.status(), body: Vec::new(), redirect: redirect.map(|url| masked(&url)) };
+        loop {
+            let chunk = response.chunk().await.map_err(|error| fault::of(error, &progress.trace.phases(), self.proxied))?;
+            let Some(chunk) = chunk else { break };
+            if answer.body.len() + chunk.len() > self.max_bytes {
+                return Err(Fault::Theirs(format!("the body is larger than {}", words::size(self.max_bytes as u64))));
+            }
+            answer.body.extend_from_slice(&chunk);
+        }
+        progress.ended = Some(Instant::now());
+        progress.size = Some(answer.body.len());
+        Ok(answer)
+    }
+}
+
+/// One request of a look: the page itself, or where it led.
+struct Step {
+    url: Url,
+    method: Method,
+    with_body: bool,
+    /// Still at the page's own origin, so it may see the credentials.
+    ours: bool,
+}
+
+/// Where the answer leads, if it is a redirect; an error when nobody should go there.
+fn next_step(response: &Response, from: &Step, page: &Url) -> Result<Option<Step>, Fault> {
+    let status = response.status();
+    if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let Some(location) = response.headers().get(LOCATION) else { return Ok(None) };
+    let Ok(url) = from.url.join(&String::from_utf8_lossy(location.as_bytes())) else {
+        return Err(Fault::Theirs(format!("status {}, with a redirect that is no URL", status.as_u16())));
+    };
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(Fault::Theirs(format!("redirect to {}, which is neither http nor https", masked(&url))));
+    }
+    let ours = from.ours && url.origin() == page.origin();
+    // RFC 9110 §15.4: 303 always asks anew with GET, 301 and 302 do for a POST; 307 and 308 repeat the request.
+    let anew = from.method != Method::HEAD && (status == StatusCode::SEE_OTHER || (status.as_u16() < 303 && from.method == Method::POST));
+    let method = if anew { Method::GET } else { from.method.clone() };
+    let with_body = from.with_body && !anew && ours;
+    Ok(Some(Step { url, method, with_body, ours }))
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            trace: Trace::default(),
+            host: String::new(),
+            first_byte: None,
+            ended: None,
+            status: None,
+            size: None,
+        }
+    }
+
+    fn begin(&mut self, url: &Url) {
+        self.trace = Trace::default();
+        self.host = url.host_str().unwrap_or_default().to_owned();
+        self.first_byte = None;
+    }
+
+    fn too_late(&self, within: Duration) -> Fault {
+        let phases = self.trace.phases();
+        let span = words::span(within);
+        if phases.lookup_started.is_some() && phases.lookup_ended.is_none() {
+            Fault::Ours(format!("no answer to the look-up of {} in {span}", self.host))
+        } else if phases.connect_started.is_some() && phases.connected.is_none() {
+            Fault::Theirs(match phases.tls_started {
+                Some(_) => format!("no end of the TLS handshake in {span}"),
+                None => format!("no connection in {span}"),
+            })
+        } else if self.first_byte.is_none() {
+            Fault::Theirs(format!("no answer in {span}"))
+        } else {
+            Fault::Theirs(format!("the answer did not end in {span}"))
+        }
+    }
+
+    /// Adds what was measured to a reading, as far as the look came.
+    fn measured(&self, reading: Reading) -> Reading {
+        let phases = self.trace.phases();
+        let Phases { lookup_started, lookup_ended, connect_started, tls_started, connected, certificate } = phases;
+        let numbers = [
+            ("latency", since(Some(self.started), self.ended)),
+            ("resolve", since(lookup_started, lookup_ended)),
+            ("connect", since(lookup_ended.or(connect_started), tls_started.or(connected))),
+            ("tls", since(tls_started, connected)),
+            ("first_byte", since(Some(self.started), self.first_byte)),
+            ("status", self.status.map(|status| f64::from(status.as_u16()))),
+            ("size", self.size.map(|size| size as f64)),
+            ("cert_days", certificate.map(|certificate| certificate.days_left())),
+        ];
+        let known = numbers.into_iter().filter_map(|(metric, value)| value.map(|value| (metric, value)));
+        known.fold(reading, |reading, (metric, value)| reading.with(metric, value))
+    }
+}
+
+fn since(from: Option<Instant>, to: Option<Instant>) -> Option<f64> {
+    Some(to?.saturating_duration_since(from?).as_secs_f64())
+}
+
+/// A URL as anyone may see it: no user, no password, no values of the query (they are often keys).
+fn masked(url: &Url) -> String {
+    let mut shown = url.clone();
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.set_fragment(None);
+    if url.query().is_some() {
+        let keys: Vec<_> =
+            url.query_pairs().map(|(key, value)| if value.is_empty() { key.into_owned() } else { format!("{key}=***") }).collect();
+        shown.set_query(Some(&keys.join("&")));
+    }
+    shown.into()
+}
+
+/// Looks names up as all of Vakhta does, and notes when.
+struct Lookups {
+    net: Arc<Net>,
+    within: Duration,
+}
+
+impl Resolve for Lookups {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (net, within) = (self.net.clone(), self.within);
+        Box::pin(async move {
+            note(|phases| phases.lookup_started = Some(Instant::now()));
+            let addresses = net.resolve(name.as_str(), within).await?;
+            note(|phases| phases.lookup_ended = Some(Instant::now()));
+            Ok(Box::new(addresses.into_iter().map(|address| (address, 0_u16).into())) as Addrs)
+        })
+    }
+}
+
+/// Notes when a connection is begun and when it stands.
+async fn connecting<T, E>(connection: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    note(|phases| phases.connect_started = Some(Instant::now()));
+    let connected = connection.await;
+    if connected.is_ok() {
+        note(|phases| phases.connected = Some(Instant::now()));
+    }
+    connected
+}

@@ -1,0 +1,172 @@
+//! The command line: what a person types, and the exit code a script sees.
+//!
+//! 0: good. 1: something fails (a target, the file that was validated). 2: it could not be done.
+
+mod check;
+mod notify;
+mod run;
+mod table;
+mod validate;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::{self, Config, Report};
+use crate::net::Net;
+
+/// Everything went well and nothing fails.
+const GOOD: u8 = 0;
+/// It was done, and something fails.
+const FAILING: u8 = 1;
+/// It could not be done.
+const COULD_NOT: u8 = 2;
+
+/// Where the configuration is looked for when none is named.
+const PLACES: [&str; 2] = ["checks.yaml", "/etc/vakhta/checks.yaml"];
+
+/// Keeps watch over servers: runs the checks of checks.yaml and tells people once per failure, in their hours.
+#[derive(Debug, Parser)]
+#[command(name = "vakhta", version, about, propagate_version = true, after_help = EXAMPLES)]
+struct Cli {
+    /// The configuration [default: ./checks.yaml, else /etc/vakhta/checks.yaml]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  vakhta validate                      is checks.yaml right?
+  vakhta check                         look at everything once, now
+  vakhta check 'billing api' --json    one check, for a script
+  vakhta notify ops                    does the channel work?
+  vakhta run                           keep watch; Ctrl-C ends it
+  vakhta run -c /etc/vakhta/checks.yaml
+
+Exit codes: 0 good, 1 something fails, 2 it could not be done.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Keep watch until Ctrl-C or SIGTERM
+    #[command(
+        after_help = "Statuses go to logs/status.jsonl as JSON lines (follow them with `tail -F`), the watch's own log to standard error."
+    )]
+    Run,
+    /// Look once, now, and print what was seen
+    #[command(
+        after_help = "A rule counts as broken at the first bad reading here; averages and minimums need the running watch.\n\nExamples:\n  vakhta check\n  vakhta check terminals --all\n  vakhta check --json | jq '.[] | select(.outcome != \"pass\")'"
+    )]
+    Check(check::Arguments),
+    /// Say what is wrong with the configuration, or what it will do
+    Validate,
+    /// Send a test message to a channel
+    #[command(after_help = "Example:\n  vakhta notify ops")]
+    Notify(notify::Arguments),
+    /// Print the JSON Schema of checks.yaml, for editors
+    #[command(
+        after_help = "Example:\n  vakhta schema > checks.schema.json\nand as first line of checks.yaml:\n  # yaml-language-server: $schema=checks.schema.json"
+    )]
+    Schema,
+    /// Print the completions of a shell
+    #[command(after_help = "Example:\n  vakhta completions bash > /etc/bash_completion.d/vakhta")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(&cli) {
+        Ok(code) => ExitCode::from(code),
+        // `vakhta check | head -1` is no error.
+        Err(error) if is_broken_pipe(&error) => ExitCode::from(GOOD),
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::from(COULD_NOT)
+        }
+    }
+}
+
+fn dispatch(cli: &Cli) -> anyhow::Result<u8> {
+    let file = cli.config.as_deref();
+    match &cli.command {
+        Command::Run => run::run(file),
+        Command::Check(arguments) => check::run(file, arguments),
+        Command::Validate => validate::run(file),
+        Command::Notify(arguments) => notify::run(file, arguments),
+        Command::Schema => {
+            let schema = serde_json::to_string_pretty(&config::schema())?;
+            writeln!(io::stdout(), "{schema}")?;
+            Ok(GOOD)
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "vakhta", &mut io::stdout());
+            Ok(GOOD)
+        }
+    }
+}
+
+/// The named file, or the first that is there.
+fn locate(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    match named {
+        Some(path) => Ok(path.to_owned()),
+        None => PLACES.iter().map(PathBuf::from).find(|path| path.exists()).with_context(|| {
+            format!("there is no {}; name the file with `-c FILE`, or start from the example in the repository", PLACES.join(" and no "))
+        }),
+    }
+}
+
+/// The configuration, or nothing after its problems were printed.
+fn load(named: Option<&Path>) -> anyhow::Result<Option<Config>> {
+    let path = locate(named)?;
+    match config::load(&path, &config::System, &Net::new()) {
+        Ok(config) => Ok(Some(config)),
+        Err(report) => {
+            print_report(&report);
+            Ok(None)
+        }
+    }
+}
+
+fn print_report(report: &Report) {
+    let mut err = anstream::stderr().lock();
+    let count = match report.count() {
+        1 => "1 problem".to_owned(),
+        count => format!("{count} problems"),
+    };
+    let written = if io::stderr().is_terminal() { writeln!(err, "{}", report.coloured()) } else { writeln!(err, "{report}") };
+    // There is no other place to complain to.
+    let _ = written.and_then(|()| writeln!(err, "{count}"));
+}
+
+fn complain(text: &str) {
+    let red = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
+    let _ = writeln!(anstream::stderr(), "{red}error:{red:#} {text}");
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// One thread for everything: a second would cost wake-ups and save nothing a watch waits for.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("the runtime does not start")
+}
+
+fn print_line(text: &str) -> anyhow::Result<()> {
+    writeln!(io::stdout(), "{text}")?;
+    Ok(())
+}
+
+/// For the person at the terminal, beside what a script reads.
+fn say(text: &str) {
+    // When nobody reads standard error there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{text}");
+}

@@ -1,0 +1,98 @@
+//! `vakhta run`: the watch, from its banner to its goodbye.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::fmt::time::ChronoLocal;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+
+use super::{COULD_NOT, GOOD, say};
+use crate::app::{self, Tally};
+use crate::clock::Clock;
+use crate::config::{Config, LogSettings};
+use crate::notify::text::{Language, Words};
+use crate::status;
+
+pub fn run(file: Option<&Path>) -> anyhow::Result<u8> {
+    let path = super::locate(file)?;
+    let Some(config) = super::load(Some(&path))? else { return Ok(COULD_NOT) };
+    let _log = start_log(&config.log)?;
+    say(&banner(&config, &path));
+    let started = Instant::now();
+    let runtime = super::runtime()?;
+    let tally = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let ends = stop_at_signal(stop.clone())?;
+        let tally = app::run(config, Clock::system(), stop).await;
+        ends.abort();
+        tally
+    });
+    // A look that hangs in the kernel must not hold the end up.
+    runtime.shutdown_background();
+    say(&goodbye(tally?, started.elapsed()));
+    Ok(GOOD)
+}
+
+/// The first signal asks for a clean end, the second ends at once.
+fn stop_at_signal(stop: CancellationToken) -> anyhow::Result<tokio::task::JoinHandle<()>> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(tokio::spawn(async move {
+        for count in 1.. {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if count > 1 {
+                say("ended at once");
+                std::process::exit(130);
+            }
+            say("stopping; a second Ctrl-C ends at once");
+            stop.cancel();
+        }
+    }))
+}
+
+fn banner(config: &Config, path: &Path) -> String {
+    let targets: usize = config.checks.iter().map(|check| check.look.size()).sum();
+    let checks = match config.checks.len() {
+        1 => "1 check".to_owned(),
+        count => format!("{count} checks"),
+    };
+    format!(
+        "vakhta {} keeps watch on {}: {checks} ({targets} targets) of {}\nstatuses: {} · Ctrl-C ends the watch",
+        env!("CARGO_PKG_VERSION"),
+        config.watch.host,
+        path.display(),
+        config.log.dir.join(status::LATEST).display(),
+    )
+}
+
+fn goodbye(tally: Tally, lasted: Duration) -> String {
+    let lasted = Words::new(Language::English).map_or_else(|_| format!("{lasted:?}"), |words| words.lasting(lasted));
+    format!("goodbye: kept watch for {lasted}, looked {} times, sent {} messages", tally.runs, tally.messages)
+}
+
+/// To standard error, or to `vakhta.log` beside the status log; the guard writes the rest out at the end.
+fn start_log(log: &LogSettings) -> anyhow::Result<Option<tracing_appender::non_blocking::WorkerGuard>> {
+    let (writer, guard) = if log.to_file {
+        let appender = status::appender(&log.dir, "vakhta", "log", log.keep)?;
+        let (writer, guard) = tracing_appender::non_blocking(appender);
+        (BoxMakeWriter::new(writer), Some(guard))
+    } else {
+        (BoxMakeWriter::new(std::io::stderr), None)
+    };
+    // Libraries speak up only when something is wrong with them.
+    let filter = tracing_subscriber::EnvFilter::new(format!("warn,vakhta={}", log.level));
+    let colours = !log.to_file && std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false).with_ansi(colours);
+    // The journal has its own clock.
+    if std::env::var_os("JOURNAL_STREAM").is_some() && !log.to_file {
+        builder.without_time().init();
+    } else {
+        builder.with_timer(ChronoLocal::new("%Y-%m-%d %H:%M:%S%.3f".into())).init();
+    }
+    Ok(guard)
+}

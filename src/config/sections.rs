@@ -1,0 +1,348 @@
+//! The sections of `checks.yaml` as they are written. Their doc comments are the schema and the reference.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{self, IgnoredAny};
+use serde::{Deserialize, Deserializer};
+use serde_yaml::Value;
+
+use crate::domain::rule::Hold;
+use crate::domain::watch::Severity;
+use crate::settings::Period;
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileSection {
+    /// The name of this machine in messages. Empty or absent: the system's host name.
+    pub host: Option<String>,
+    /// The IANA name of the zone in which times are written and windows are read, such as `Europe/Moscow`.
+    /// Absent: the system's, else UTC.
+    pub timezone: Option<String>,
+    /// The language of the built-in texts. Default: `en`.
+    pub language: LanguageSection,
+    /// Where state is kept. A relative path starts at the folder of this file. Default: `state`.
+    pub state_dir: Option<PathBuf>,
+    /// Vakhta's own log and the status log.
+    pub log: LogSection,
+    /// Where people are told: a name for each, and under it one kind with its settings.
+    /// Absent: one channel `console`.
+    #[schemars(with = "serde_json::Value")]
+    channels: IgnoredAny,
+    /// When people may be told: a name for each, and under it one span or a list of them.
+    pub windows: BTreeMap<String, OneOrMany>,
+    /// Texts in place of the built-in ones; a channel's win over these, a check's over a channel's.
+    pub templates: TextsSection,
+    /// Common keys for all checks that do not have them themselves.
+    #[schemars(with = "serde_json::Value")]
+    defaults: IgnoredAny,
+    /// What is looked at. At least one.
+    #[schemars(with = "serde_json::Value")]
+    checks: IgnoredAny,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum LanguageSection {
+    #[default]
+    #[serde(rename = "en")]
+    English,
+    #[serde(rename = "ru")]
+    Russian,
+}
+
+/// Vakhta's own log and the status log.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSection {
+    /// The folder of `status.jsonl`. A relative path starts at the folder of this file. Default: `logs`.
+    pub dir: PathBuf,
+    /// How much Vakhta says of itself. Default: `info`.
+    pub level: LevelSection,
+    /// How many days of files are kept, at least 1. Default: 14.
+    pub keep: u16,
+    /// How often the status is written when nothing changes, from `1s` up. Default: `1m`.
+    pub status_every: Period,
+    /// Where Vakhta's own log goes: stderr, or `vakhta.log` in `dir`. Default: `stderr`.
+    pub to: LogTarget,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self {
+            dir: "logs".into(),
+            level: LevelSection::Info,
+            keep: 14,
+            status_every: Period(Duration::from_secs(60)),
+            to: LogTarget::Stderr,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LevelSection {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogTarget {
+    Stderr,
+    File,
+}
+
+/// One span of hours, or a list of them.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
+pub enum OneOrMany {
+    One(SpanSection),
+    Many(Vec<SpanSection>),
+}
+
+/// Some hours of some days.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SpanSection {
+    /// Days and ranges of days: `mon-fri`, `sat`, `mon,wed,fri`, or a list of such. Absent: every day.
+    pub days: Option<DaysSection>,
+    /// From and to, such as `"09:00-18:00"`. An end before the start is on the next day: `"22:00-06:00"`.
+    pub hours: String,
+    /// The IANA zone of the hours. Absent: the file's.
+    pub timezone: Option<String>,
+}
+
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
+pub enum DaysSection {
+    Text(String),
+    List(Vec<String>),
+}
+
+/// Texts of messages, with `{{ names }}` in them.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TextsSection {
+    /// Something has failed.
+    pub failed: Option<String>,
+    /// It is good again.
+    pub recovered: Option<String>,
+    /// It still fails.
+    pub reminder: Option<String>,
+    /// What happened while nobody could be told.
+    pub digest: Option<String>,
+}
+
+/// The keys that every channel takes beside its kind.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChannelSection {
+    /// The name of the window in which the channel may be used. Absent: always.
+    pub window: Option<String>,
+    /// Whether it is told when something is good again. Default: true.
+    pub recoveries: Option<bool>,
+    /// Whether it is told, when its window opens, what failed and was over in the meantime. Default: false.
+    pub digest: Option<bool>,
+    /// Texts of this channel in place of the file's.
+    pub templates: TextsSection,
+}
+
+/// The keys that every check takes beside its kind.
+// Lists are kept as values here and read item by item, so that one bad item does not hide the others.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckSection {
+    /// What the check is called in messages, logs and on the page; one check a name.
+    pub name: Option<String>,
+    /// How often it looks, from `100ms` up. Default: `30s`.
+    pub every: Option<Period>,
+    /// How long one look at one target may take, at most `10m`. Default: `5s`.
+    pub timeout: Option<Period>,
+    /// How many failed looks in a row, or for how long only failed ones, until it counts as failed.
+    /// Default: 3 for kinds that cross a network, 1 for local ones.
+    pub fail_after: Option<HoldSection>,
+    /// How many good looks in a row, or for how long only good ones, until it counts as recovered; also of rules. Default: 1.
+    pub recover_after: Option<HoldSection>,
+    /// Like `fail_after`, for looks that were not possible at all. Default: that of `fail_after`.
+    pub unknown_after: Option<HoldSection>,
+    /// Whom to tell: names of channels, or `{ channel, window, min_severity }`. An empty list: nobody. Default: every channel.
+    #[schemars(with = "Option<Vec<RouteSection>>")]
+    pub notify: Option<Vec<Value>>,
+    /// The name of the window in which people may be told; the channel's own must be open too. Absent: always.
+    pub window: Option<String>,
+    /// What to do when it fails; stands under the message.
+    pub comment: Option<String>,
+    /// How bad a failure is. Default: `critical`.
+    pub severity: Option<SeveritySection>,
+    /// Tell again each so long while it still fails. Absent: never.
+    pub remind: Option<Period>,
+    /// Wait so long for more failures of this check before telling of the first. Default: none.
+    pub group_wait: Option<Period>,
+    /// Names of checks this one depends on: while one of them fails, this one is not told.
+    pub needs: Option<Vec<String>>,
+    /// `false` leaves the check out. Default: true.
+    pub enabled: Option<bool>,
+    /// Free names and values, for templates and metrics.
+    pub labels: BTreeMap<String, String>,
+    /// Sentences about what it sees, such as `mem > 90% for 30m`.
+    #[schemars(with = "Option<Vec<RuleSection>>")]
+    pub rules: Option<Vec<Value>>,
+    /// Texts of this check in place of the channel's and the file's.
+    pub templates: TextsSection,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SeveritySection {
+    Warning,
+    Critical,
+}
+
+impl From<SeveritySection> for Severity {
+    fn from(section: SeveritySection) -> Self {
+        match section {
+            SeveritySection::Warning => Self::Warning,
+            SeveritySection::Critical => Self::Critical,
+        }
+    }
+}
+
+/// Whom to tell: the name of a channel, or that and more.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
+pub enum RouteSection {
+    Name(String),
+    Route(RouteKeys),
+}
+
+/// A channel for some of what happens.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RouteKeys {
+    /// The name of the channel.
+    pub channel: String,
+    /// The name of a window in place of the channel's own.
+    pub window: Option<String>,
+    /// Only what is at least as severe. Default: `warning`, which is all.
+    pub min_severity: Option<SeveritySection>,
+}
+
+/// A sentence, or that with a name and more.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
+pub enum RuleSection {
+    Text(String),
+    Keys(RuleKeys),
+}
+
+/// A rule with more than its sentence.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleKeys {
+    /// The sentence, such as `mem > 90% for 30m until < 85%`; or `up` or `seen`, for the two that every check has.
+    pub rule: String,
+    /// What the rule is called; needed when two rules look at the same value.
+    pub name: Option<String>,
+    /// In place of the check's.
+    pub comment: Option<String>,
+    /// In place of the check's.
+    #[schemars(with = "Option<Vec<RouteSection>>")]
+    pub notify: Option<Vec<Value>>,
+    /// In place of the check's.
+    pub severity: Option<SeveritySection>,
+}
+
+/// A count in a row (`3`), or a length of time (`10m`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HoldSection(pub Hold);
+
+impl JsonSchema for HoldSection {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Hold".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let period = generator.subschema_for::<Period>();
+        json_schema!({
+            "description": "A count in a row (`3`), or a length of time (`10m`)",
+            "anyOf": [{ "type": "integer", "minimum": 1 }, period]
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for HoldSection {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = HoldSection;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a count such as 3, or a duration such as `10m`")
+            }
+            fn visit_u64<E: de::Error>(self, count: u64) -> Result<HoldSection, E> {
+                match u32::try_from(count) {
+                    Ok(count) if count > 0 => Ok(HoldSection(Hold::Count(count))),
+                    Ok(_) => Err(E::custom("at least 1 is needed")),
+                    Err(_) => Err(E::custom("this count is too large")),
+                }
+            }
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<HoldSection, E> {
+                Err(E::custom("at least 1 is needed"))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<HoldSection, E> {
+                if let Ok(count) = text.trim().parse() {
+                    return self.visit_u64(count);
+                }
+                let Period(time) = Period::parse(text).map_err(E::custom)?;
+                if time.is_zero() { Err(E::custom("at least 1 is needed")) } else { Ok(HoldSection(Hold::Lasting(time))) }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// Reads a value that is either of two things. serde's own untagged enums forget which of them was begun,
+/// and so cannot say what is wrong in it.
+macro_rules! read_either {
+    ($type:ident: $expected:literal, $($form:ident $variant:ident),+) => {
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Visitor;
+                impl<'de> de::Visitor<'de> for Visitor {
+                    type Value = $type;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($expected)
+                    }
+                    $(read_either!(@$form $type $variant);)+
+                }
+                deserializer.deserialize_any(Visitor)
+            }
+        }
+    };
+    (@text $type:ident $variant:ident) => {
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<$type, E> {
+            Ok($type::$variant(text.to_owned()))
+        }
+    };
+    (@list $type:ident $variant:ident) => {
+        fn visit_seq<A: de::SeqAccess<'de>>(self, list: A) -> Result<$type, A::Error> {
+            Deserialize::deserialize(SeqAccessDeserializer::new(list)).map($type::$variant)
+        }
+    };
+    (@mapping $type:ident $variant:ident) => {
+        fn visit_map<A: de::MapAccess<'de>>(self, mapping: A) -> Result<$type, A::Error> {
+            Deserialize::deserialize(MapAccessDeserializer::new(mapping)).map($type::$variant)
+        }
+    };
+}
+
+read_either!(OneOrMany: "hours such as `{ days: mon-fri, hours: \"09:00-18:00\" }`, or a list of such", mapping One, list Many);
+read_either!(DaysSection: "days such as `mon-fri`, or a list of such", text Text, list List);
+read_either!(RouteSection: "the name of a channel, or `{ channel: … }`", text Name, mapping Route);
+read_either!(RuleSection: "a rule such as `mem > 90%`, or `{ rule: … }`", text Text, mapping Keys);

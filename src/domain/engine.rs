@@ -1,0 +1,274 @@
+//! The only brain: `step(now, input) -> effects`. The same inputs always give the same effects.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::board::{CheckState, Turned};
+use super::incident::{Incident, IncidentId};
+use super::ledger::Ledger;
+use super::message::Notice;
+use super::plan::Held;
+use super::reading::{Reading, Report, Target};
+use super::rule::{Hold, Judge, Rule};
+use super::telling::{Desk, DeskKey, Lane};
+use super::time::{Now, Steady};
+use super::tracker::Turn;
+use super::watch::{CheckPlan, Route, Severity, Watch};
+
+/// The name under which the watch tells of its own trouble.
+pub const OWN: &str = "(vakhta)";
+
+/// What happens to the engine.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// A check has looked.
+    Report { check: Arc<str>, report: Report },
+    /// A channel has answered.
+    Delivered { dispatch: u64, outcome: Delivery },
+    /// Time has passed.
+    Tick,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    Taken,
+    /// Not taken; may be tried again, not before `after`.
+    Later {
+        after: Option<std::time::Duration>,
+        cause: Arc<str>,
+    },
+    /// This message will never be taken.
+    Never {
+        cause: Arc<str>,
+    },
+    /// The channel takes nothing until someone mends it.
+    Broken {
+        cause: Arc<str>,
+    },
+    /// It may have been taken.
+    Unsure {
+        cause: Arc<str>,
+    },
+}
+
+/// What the shell has to do, in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Make durable, before any later `Send` leaves.
+    Save(Change),
+    /// Write down what was decided and why.
+    Log(Event),
+    /// A status has turned: write the status line now.
+    StatusTurned,
+    /// Give the words to a channel.
+    Send(Dispatch),
+}
+
+/// A difference of durable state.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// Opened, closed or changed.
+    Incident { check: Arc<str>, incident: Incident },
+    /// Everyone is done with it.
+    Forgotten(IncidentId),
+    /// What the channel knows of the incident.
+    Ledger { incident: IncidentId, channel: Arc<str>, entry: super::ledger::Entry },
+}
+
+/// A message for one channel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dispatch {
+    pub id: u64,
+    pub channel: Arc<str>,
+    pub attempt: u32,
+    pub notice: Notice,
+}
+
+/// A decision with its reason.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    Opened {
+        check: Arc<str>,
+        incident: Incident,
+    },
+    Closed {
+        check: Arc<str>,
+        incident: Incident,
+    },
+    /// Something is owed and waits.
+    Held {
+        check: Arc<str>,
+        channel: Arc<str>,
+        count: usize,
+        why: Held,
+    },
+    Sending {
+        check: Arc<str>,
+        channel: Arc<str>,
+        kind: &'static str,
+        incidents: Vec<IncidentId>,
+        attempt: u32,
+    },
+    Taken {
+        channel: Arc<str>,
+        kind: &'static str,
+        incidents: Vec<IncidentId>,
+    },
+    NotTaken {
+        channel: Arc<str>,
+        kind: &'static str,
+        incidents: Vec<IncidentId>,
+        outcome: Delivery,
+        again_in: Option<std::time::Duration>,
+    },
+    /// It was over before the channel could be told.
+    OverUntold {
+        check: Arc<str>,
+        channel: Arc<str>,
+        incident: IncidentId,
+    },
+}
+
+/// State and decisions of the watch.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    pub(super) watch: Watch,
+    /// By index of `watch.checks`.
+    pub(super) board: Vec<CheckState>,
+    pub(super) ledger: Ledger,
+    /// By index of `watch.channels`.
+    pub(super) lanes: Vec<Lane>,
+    pub(super) desks: BTreeMap<DeskKey, Desk>,
+    next_incident: IncidentId,
+    pub(super) next_dispatch: u64,
+    /// The wall clock minus the steady one at the last step: when it moves, hours are looked at anew.
+    offset: Option<i64>,
+}
+
+impl Engine {
+    /// A watch that has seen nothing yet.
+    pub fn new(mut watch: Watch) -> Self {
+        watch.checks.push(own_check(&watch));
+        Self {
+            board: watch.checks.iter().map(|_| CheckState::default()).collect(),
+            lanes: watch.channels.iter().map(|_| Lane::default()).collect(),
+            watch,
+            ledger: Ledger::default(),
+            desks: BTreeMap::new(),
+            next_incident: 1,
+            next_dispatch: 1,
+            offset: None,
+        }
+    }
+
+    /// Takes one input in and says what is to be done.
+    pub fn step(&mut self, now: Now, input: Input) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.notice_clock_jump(now);
+        match input {
+            Input::Report { check, report } => {
+                if let Some(index) = self.watch.checks.iter().position(|plan| plan.name == check) {
+                    self.take(index, report, now, &mut effects);
+                }
+            }
+            Input::Delivered { dispatch, outcome } => self.settle(dispatch, outcome, now, &mut effects),
+            Input::Tick => {}
+        }
+        self.tell(now, &mut effects);
+        effects
+    }
+
+    /// How long until a `Tick` is wanted, if nothing else happens before.
+    pub fn idle_for(&self, now: Steady) -> Option<std::time::Duration> {
+        let desks = self.desks.iter().filter_map(|(key, desk)| match desk.due {
+            Some(due) => Some(due),
+            None if desk.ready.is_some() => self.lanes[key.channel].free_at(),
+            None => None,
+        });
+        desks.min().map(|due| due.since(now))
+    }
+
+    /// Counts a report of the check at this index.
+    fn take(&mut self, index: usize, report: Report, now: Now, effects: &mut Vec<Effect>) {
+        let held = self.parent_is_down(index);
+        let turned = self.board[index].take(&self.watch.checks[index], report, now, held, &mut self.next_incident);
+        self.note_turns(index, &turned, effects);
+    }
+
+    /// Counts a reading of the watch's own trouble with a channel.
+    pub(super) fn take_own(&mut self, reading: Reading, now: Now, effects: &mut Vec<Effect>) {
+        let index = self.watch.checks.len() - 1;
+        let mut turned = Vec::new();
+        self.board[index].look(&self.watch.checks[index], &reading, now, false, &mut self.next_incident, &mut turned);
+        self.note_turns(index, &turned, effects);
+    }
+
+    fn note_turns(&mut self, index: usize, turned: &[Turned], effects: &mut Vec<Effect>) {
+        if turned.is_empty() {
+            return;
+        }
+        let check = &self.watch.checks[index].name;
+        for Turned { incident, turn } in turned {
+            let Some(incident) = self.board[index].incidents.get(incident) else { continue };
+            let (check, incident) = (check.clone(), incident.clone());
+            effects.push(Effect::Save(Change::Incident { check: check.clone(), incident: incident.clone() }));
+            effects.push(Effect::Log(match turn {
+                Turn::Failed => Event::Opened { check, incident },
+                Turn::Recovered | Turn::None => Event::Closed { check, incident },
+            }));
+        }
+        effects.push(Effect::StatusTurned);
+        for channel in 0..self.watch.channels.len() {
+            self.desks.entry(DeskKey { check: index, channel }).or_default().dirty = true;
+        }
+    }
+
+    fn parent_is_down(&self, index: usize) -> bool {
+        let needs = &self.watch.checks[index].needs;
+        needs.iter().any(|parent| {
+            let parent = self.watch.checks.iter().position(|plan| plan.name == *parent);
+            parent.is_some_and(|parent| !self.board[parent].is_up())
+        })
+    }
+
+    fn notice_clock_jump(&mut self, now: Now) {
+        let offset = now.wall.timestamp_millis() - now.steady.0.as_millis() as i64;
+        if self.offset.is_some_and(|last| (offset - last).abs() > 2_000) {
+            self.desks.values_mut().for_each(|desk| desk.dirty = true);
+            self.offset = Some(offset);
+        }
+        self.offset.get_or_insert(offset);
+    }
+}
+
+/// The check of the watch itself: its targets are the channels, told of by the other channels.
+fn own_check(watch: &Watch) -> CheckPlan {
+    let route =
+        |channel: &super::watch::ChannelPlan| Route { channel: channel.name.clone(), window: None, min_severity: Severity::Warning };
+    CheckPlan {
+        name: OWN.into(),
+        rules: vec![Rule {
+            identity: "delivery".into(),
+            judge: Judge::Up,
+            fail_after: Hold::Count(1),
+            recover_after: Hold::Count(1),
+            comment: None,
+            severity: None,
+            notify: None,
+        }],
+        notify: watch.channels.iter().map(route).collect(),
+        window: None,
+        comment: None,
+        severity: Severity::Critical,
+        remind: None,
+        group_wait: std::time::Duration::ZERO,
+        needs: Vec::new(),
+        labels: BTreeMap::new(),
+    }
+}
+
+/// The target under which a channel's own trouble is kept.
+pub(super) fn own_target(channel: &str) -> Arc<Target> {
+    Target::new(format!("channel {channel}"))
+}

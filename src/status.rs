@@ -1,0 +1,167 @@
+//! The status log: one JSON object a line, in a file that `tail -F` can follow across rotation.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use chrono::SecondsFormat;
+use chrono_tz::Tz;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use tracing_appender::rolling::{RollingFileAppender, Rotation};
+
+use crate::domain::rule::Hold;
+use crate::domain::snapshot::{Counting, Failing, Snapshot};
+use crate::domain::time::Now;
+
+/// The newest file is always to be found under this name.
+pub const LATEST: &str = "status.jsonl";
+
+/// A storm of ten thousand targets makes a line, not a disk full; the counts are whole.
+const MOST_LISTED: usize = 1_000;
+
+/// Writes status lines, a file a day, and keeps the last ones.
+pub struct StatusLog {
+    dir: PathBuf,
+    keep: usize,
+    appender: RollingFileAppender,
+}
+
+impl StatusLog {
+    /// Makes the folder if it is not there. Errors: no permission, no space, a file in the way.
+    pub fn open(dir: &Path, keep: usize) -> io::Result<Self> {
+        Ok(Self { dir: dir.to_owned(), keep, appender: appender(dir, "status", "jsonl", keep)? })
+    }
+
+    /// Writes a line at once; a clean stop loses none.
+    pub fn write(&mut self, line: &StatusLine<'_>) -> io::Result<()> {
+        let mut json = serde_json::to_vec(line)?;
+        json.push(b'\n');
+        // The folder may have been taken away under us: then start anew rather than write into nowhere.
+        if !self.dir.join(LATEST).exists() {
+            self.appender = appender(&self.dir, "status", "jsonl", self.keep)?;
+        }
+        self.appender.write_all(&json)?;
+        self.appender.flush()
+    }
+}
+
+/// A file a day named `prefix.DATE.suffix`, the last `keep` of them, and `prefix.suffix` always the newest.
+pub fn appender(dir: &Path, prefix: &str, suffix: &str, keep: usize) -> io::Result<RollingFileAppender> {
+    std::fs::create_dir_all(dir)?;
+    // The link is read from where it stands, not from where we do.
+    let dir = std::path::absolute(dir)?;
+    RollingFileAppender::builder()
+        .rotation(Rotation::DAILY)
+        .filename_prefix(prefix)
+        .filename_suffix(suffix)
+        .latest_symlink(format!("{prefix}.{suffix}"))
+        .max_log_files(keep)
+        .build(dir)
+        .map_err(io::Error::other)
+}
+
+/// A line of the status log, as DESIGN has it.
+#[derive(Debug, Serialize)]
+pub struct StatusLine<'a> {
+    time: String,
+    host: &'a str,
+    version: &'static str,
+    status: Statuses<'a>,
+    failing: Vec<FailingLine<'a>>,
+    /// How many more there are than are listed.
+    #[serde(skip_serializing_if = "is_zero")]
+    failing_more: usize,
+    counting: Vec<CountingLine<'a>>,
+    #[serde(skip_serializing_if = "is_zero")]
+    counting_more: usize,
+}
+
+impl<'a> StatusLine<'a> {
+    pub fn new(snapshot: &'a Snapshot, host: &'a str, zone: Tz, now: Now) -> Self {
+        let time = |at: chrono::DateTime<chrono::Utc>| at.with_timezone(&zone).to_rfc3339_opts(SecondsFormat::Millis, false);
+        let failing = snapshot.failing.iter().take(MOST_LISTED).map(|failing| FailingLine::new(failing, time(failing.since)));
+        Self {
+            time: time(now.wall),
+            host,
+            version: env!("CARGO_PKG_VERSION"),
+            status: Statuses(&snapshot.status),
+            failing: failing.collect(),
+            failing_more: snapshot.failing.len().saturating_sub(MOST_LISTED),
+            counting: snapshot.counting.iter().take(MOST_LISTED).map(CountingLine::new).collect(),
+            counting_more: snapshot.counting.len().saturating_sub(MOST_LISTED),
+        }
+    }
+}
+
+/// One boolean a check, in the order of the file.
+#[derive(Debug)]
+struct Statuses<'a>(&'a [(std::sync::Arc<str>, bool)]);
+
+impl Serialize for Statuses<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (check, up) in self.0 {
+            map.serialize_entry(check.as_ref(), up)?;
+        }
+        map.end()
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct FailingLine<'a> {
+    check: &'a str,
+    target: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    rule: &'a str,
+    since: String,
+    failures: u32,
+    reason: &'a str,
+    incident: u64,
+}
+
+impl<'a> FailingLine<'a> {
+    fn new(failing: &'a Failing, since: String) -> Self {
+        Self {
+            check: &failing.check,
+            target: &failing.target.key,
+            name: failing.target.name.as_deref(),
+            rule: &failing.rule,
+            since,
+            failures: failing.failures,
+            reason: &failing.reason,
+            incident: failing.incident,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct CountingLine<'a> {
+    check: &'a str,
+    target: &'a str,
+    rule: &'a str,
+    failures: u32,
+    of: Limit,
+}
+
+/// `3`, or `"10m"`.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Limit {
+    Count(u32),
+    Lasting(String),
+}
+
+impl<'a> CountingLine<'a> {
+    fn new(counting: &'a Counting) -> Self {
+        let of = match counting.of {
+            Hold::Count(count) => Limit::Count(count),
+            hold @ Hold::Lasting(_) => Limit::Lasting(hold.to_string()),
+        };
+        Self { check: &counting.check, target: &counting.target.key, rule: &counting.rule, failures: counting.failures, of }
+    }
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}

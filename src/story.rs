@@ -1,0 +1,311 @@
+//! Stories: what checks saw over time, and what people were told. The specification of the engine, in plain text.
+//!
+//! A story is a `checks.yaml`, a line `---`, and then lines of three sorts, in the order of time:
+//!
+//! ```text
+//! 12:00:00 terminals 10.0.0.7:fail(no reply) 10.0.0.8:pass{rtt=0.02}     a run of the check, every target of it
+//! 12:00:00 x5 30s terminals 10.0.0.7:fail                                the same, five times, half a minute apart
+//! 12:00:00 ops answers later 30s                                         what the channel says to its next message
+//! 13:00:00 .                                                             time passes
+//! > 12:01:00 ops failed 10.0.0.7 #1: no reply                            what came of it
+//! ```
+//!
+//! Times are those of the file's time zone, on Friday 2026-11-20 or on a date written before them. The lines with
+//! `>` are made by [`Story::play`]; nothing else in a story depends on them.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
+use chrono_tz::Tz;
+
+use crate::config::{Environment, Source};
+use crate::domain::engine::{Delivery, Dispatch, Effect, Engine, Event, Input};
+use crate::domain::plan::Held;
+use crate::domain::reading::{Outcome, Reading, Report, Target};
+use crate::domain::time::{Now, Steady};
+use crate::domain::watch::Watch;
+use crate::net::Net;
+use crate::settings::Period;
+
+/// A story, read and ready to be played.
+pub struct Story {
+    source: String,
+    config: String,
+    watch: Watch,
+    steps: Vec<Step>,
+}
+
+struct Step {
+    at: DateTime<Utc>,
+    what: What,
+    /// The line it stands on, so that what comes of it is written below.
+    line: usize,
+}
+
+enum What {
+    Report { check: Arc<str>, report: Report },
+    Answer { channel: String, answer: Delivery },
+    Nothing,
+}
+
+impl Story {
+    /// Reads a story. The error names the line and what is wrong with it.
+    pub fn read(source: &str, path: &Path, env: &dyn Environment) -> Result<Self, String> {
+        let (config, lines) = source.split_once("\n---\n").ok_or("a story has a line `---` between its checks.yaml and its lines")?;
+        let file = Source { path: path.to_owned(), text: config.to_owned() };
+        let watch = file.load(&crate::config::Registry::default(), env, &Net::new()).map_err(|report| report.to_string())?.watch;
+        let first = config.lines().count() + 1;
+        let mut steps = Vec::new();
+        for (index, line) in lines.lines().enumerate() {
+            if !line.starts_with('>') && !line.trim().is_empty() && !line.starts_with('#') {
+                let read = Reader { watch: &watch, line: index }.line(line);
+                steps.extend(read.map_err(|error| format!("{}:{}: {error}", path.display(), first + index + 1))?);
+            }
+        }
+        // Repeated lines may reach past the ones below them; what happens first comes first.
+        steps.sort_by_key(|step| step.at);
+        Ok(Self { source: lines.to_owned(), config: config.to_owned(), watch, steps })
+    }
+
+    /// Plays the story in virtual time and returns it with what came of it.
+    pub fn play(&self) -> String {
+        let mut player = Player::new(&self.watch, self.steps.first().map_or_else(Utc::now, |step| step.at));
+        for step in &self.steps {
+            player.pass_time_until(step.at);
+            player.line = step.line;
+            match &step.what {
+                What::Report { check, report } => player.step(Input::Report { check: check.clone(), report: report.clone() }),
+                What::Answer { channel, answer } => player.answers.entry(channel.clone()).or_default().push_back(answer.clone()),
+                What::Nothing => {}
+            }
+        }
+        let mut played = format!("{}\n---\n", self.config);
+        for (index, line) in self.source.lines().enumerate().filter(|(_, line)| !line.starts_with('>')) {
+            let _ = writeln!(played, "{line}");
+            for (_, told) in player.told.iter().filter(|(line, _)| *line == index) {
+                let _ = writeln!(played, "> {told}");
+            }
+        }
+        played
+    }
+}
+
+/// The engine and channels that answer as the story says.
+struct Player {
+    engine: Engine,
+    zone: Tz,
+    start: DateTime<Utc>,
+    now: DateTime<Utc>,
+    line: usize,
+    answers: HashMap<String, VecDeque<Delivery>>,
+    told: Vec<(usize, String)>,
+}
+
+impl Player {
+    fn new(watch: &Watch, start: DateTime<Utc>) -> Self {
+        let (engine, zone) = (Engine::new(watch.clone()), watch.zone);
+        Self { engine, zone, start, now: start, line: 0, answers: HashMap::new(), told: Vec::new() }
+    }
+
+    fn instant(&self) -> Now {
+        Now { wall: self.now, steady: Steady((self.now - self.start).to_std().unwrap_or_default()) }
+    }
+
+    /// Ticks whenever the engine asks for it.
+    fn pass_time_until(&mut self, until: DateTime<Utc>) {
+        while let Some(idle) = self.engine.idle_for(self.instant().steady) {
+            let next = self.now + idle.max(Duration::from_millis(1));
+            if next > until {
+                break;
+            }
+            self.now = next;
+            self.step(Input::Tick);
+        }
+        self.now = until;
+        self.step(Input::Tick);
+    }
+
+    fn step(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            for effect in self.engine.step(self.instant(), input) {
+                match effect {
+                    Effect::Send(dispatch) => {
+                        let answers = self.answers.get_mut(dispatch.channel.as_ref());
+                        let outcome = answers.and_then(VecDeque::pop_front).unwrap_or(Delivery::Taken);
+                        self.tell(sent(&dispatch, &outcome));
+                        inputs.push_back(Input::Delivered { dispatch: dispatch.id, outcome });
+                    }
+                    Effect::Log(event) => self.hold(&event),
+                    Effect::Save(_) | Effect::StatusTurned => {}
+                }
+            }
+        }
+    }
+
+    fn hold(&mut self, event: &Event) {
+        match event {
+            Event::Held { channel, why: Held::Window { by, until }, .. } => {
+                let until = until.map_or_else(|| "ever".to_owned(), |until| self.clock(until));
+                self.tell(format!("{channel} held by {by} until {until}"));
+            }
+            Event::OverUntold { channel, incident, .. } => self.tell(format!("{channel} never told of #{incident}")),
+            _ => {}
+        }
+    }
+
+    fn tell(&mut self, text: String) {
+        let line = format!("{} {text}", self.clock(self.now));
+        self.told.push((self.line, line));
+    }
+
+    /// With the date where it is not the story's own.
+    fn clock(&self, at: DateTime<Utc>) -> String {
+        let local = at.with_timezone(&self.zone);
+        match local.date_naive() == self.start.with_timezone(&self.zone).date_naive() {
+            true => local.format("%H:%M:%S").to_string(),
+            false => local.format("%Y-%m-%d %H:%M:%S").to_string(),
+        }
+    }
+}
+
+/// `ops failed 10.0.0.7 #1: no reply; 2 of 3 fail (may be a repeat) - not taken`
+fn sent(dispatch: &Dispatch, outcome: &Delivery) -> String {
+    let notice = &dispatch.notice;
+    let listed = notice.incidents.iter().take(4).map(|incident| {
+        let target = Some(incident.target.key.as_ref()).filter(|key| !key.is_empty()).map(|key| format!(" {key}"));
+        let lasted = incident.until.map(|_| format!(" after {}", humantime::format_duration(incident.duration)));
+        format!("{} #{}: {}{}", target.unwrap_or_default(), incident.id, incident.reason, lasted.unwrap_or_default())
+    });
+    let mut text = format!("{} {}{}", dispatch.channel, notice.kind.name(), listed.collect::<Vec<_>>().join(";"));
+    if let Some(more) = notice.incidents.len().checked_sub(5) {
+        let _ = write!(text, "; {} more", more + 1);
+    }
+    if notice.repeat {
+        text.push_str(" (may be a repeat)");
+    }
+    text.push_str(match outcome {
+        Delivery::Taken => "",
+        Delivery::Later { .. } => " - not taken",
+        Delivery::Never { .. } => " - refused",
+        Delivery::Broken { .. } => " - broken",
+        Delivery::Unsure { .. } => " - unsure",
+    });
+    text
+}
+
+/// Reads one line of a story.
+struct Reader<'a> {
+    watch: &'a Watch,
+    line: usize,
+}
+
+impl Reader<'_> {
+    fn line(&self, line: &str) -> Result<Vec<Step>, String> {
+        let (at, rest) = self.time(line)?;
+        let step = |at, what| Step { at, what, line: self.line };
+        if rest == "." {
+            return Ok(vec![step(at, What::Nothing)]);
+        }
+        if let Some((channel, answer)) = rest.split_once(" answers ") {
+            let answer = delivery(answer)?;
+            return Ok(vec![step(at, What::Answer { channel: channel.to_owned(), answer })]);
+        }
+        let (times, apart, rest) = repetition(rest)?;
+        let plan = self
+            .watch
+            .checks
+            .iter()
+            .filter(|plan| rest.strip_prefix(&*plan.name).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')));
+        let plan = plan.max_by_key(|plan| plan.name.len()).ok_or_else(|| format!("there is no check at `{rest}`"))?;
+        let report = report(rest[plan.name.len()..].trim())?;
+        let what = || What::Report { check: plan.name.clone(), report: report.clone() };
+        Ok((0..times).map(|time| step(at + apart * time, what())).collect())
+    }
+
+    fn time<'a>(&self, line: &'a str) -> Result<(DateTime<Utc>, &'a str), String> {
+        let (first, rest) = line.split_once(' ').ok_or("a line is a time and what happens")?;
+        let (date, time, rest) = match first.contains('-') {
+            true => rest.split_once(' ').map(|(time, rest)| (first, time, rest)).ok_or("after the date comes the time")?,
+            false => ("2026-11-20", first, rest),
+        };
+        let local = NaiveDateTime::parse_from_str(&format!("{date} {time}"), "%Y-%m-%d %H:%M:%S")
+            .map_err(|_| format!("`{date} {time}` is not a time like 12:00:00"))?;
+        let at = self.watch.zone.from_local_datetime(&local).earliest().ok_or("there is no such time on that day")?;
+        Ok((at.with_timezone(&Utc), rest.trim()))
+    }
+}
+
+/// `x5 30s rest`
+fn repetition(text: &str) -> Result<(u32, Duration, &str), String> {
+    let Some(counted) = text.strip_prefix('x') else { return Ok((1, Duration::ZERO, text)) };
+    let mut words = counted.splitn(3, ' ');
+    match (words.next().map(str::parse), words.next().map(Period::parse), words.next()) {
+        (Some(Ok(times)), Some(Ok(apart)), Some(rest)) => Ok((times, apart.0, rest)),
+        // A check may be called x-ray.
+        _ => Ok((1, Duration::ZERO, text)),
+    }
+}
+
+fn report(text: &str) -> Result<Report, String> {
+    if let Some(reason) = text.strip_prefix("lost ") {
+        return Ok(Report::Lost(reason.into()));
+    }
+    let (mut readings, mut rest) = (Vec::new(), text);
+    while !rest.is_empty() {
+        let (target, after) = rest
+            .split_once(':')
+            .filter(|(target, _)| !target.contains(' '))
+            .ok_or("a reading is TARGET:pass, TARGET:fail(reason) or TARGET:unknown(reason)")?;
+        let word = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let (outcome, mut after) = after.split_at(word);
+        let reason = match after.strip_prefix('(') {
+            Some(inner) => {
+                let (reason, behind) = inner.split_once(')').ok_or("a reason ends with `)`")?;
+                after = behind;
+                reason
+            }
+            None => "it failed",
+        };
+        let outcome = match outcome {
+            "pass" => Outcome::Pass,
+            "fail" => Outcome::Fail(reason.into()),
+            "unknown" => Outcome::Unknown(reason.into()),
+            other => return Err(format!("`{other}` is not pass, fail or unknown")),
+        };
+        let mut reading = Reading { outcome, ..Reading::pass(&Target::new(target)) };
+        if let Some(inner) = after.strip_prefix('{') {
+            let (values, behind) = inner.split_once('}').ok_or("values end with `}`")?;
+            after = behind;
+            for value in values.split(',') {
+                let (metric, number) = value.split_once('=').ok_or("a value is metric=number")?;
+                let metric = metric.trim().to_owned();
+                reading = match number.trim().parse::<f64>() {
+                    Ok(number) => reading.with(metric, number),
+                    Err(_) => reading.without(metric, format!("{number} is not a number")),
+                };
+            }
+        }
+        readings.push(reading);
+        rest = after.trim_start();
+    }
+    Ok(Report::Readings(readings))
+}
+
+fn delivery(text: &str) -> Result<Delivery, String> {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let cause: Arc<str> = "told to".into();
+    Ok(match word {
+        "taken" => Delivery::Taken,
+        "later" if rest.is_empty() => Delivery::Later { after: None, cause },
+        "later" => Delivery::Later { after: Some(Period::parse(rest)?.0), cause },
+        "never" => Delivery::Never { cause },
+        "broken" => Delivery::Broken { cause },
+        "unsure" => Delivery::Unsure { cause },
+        other => return Err(format!("a channel answers taken, later, never, broken or unsure, not `{other}`")),
+    })
+}

@@ -1,0 +1,52 @@
+//! The fake Bot API on a thread of its own, for the real program to talk to.
+
+use std::net::TcpListener;
+
+#[path = "../mocks/bot_api/mod.rs"]
+#[allow(dead_code)]
+mod bot_api;
+
+pub use bot_api::Receipt;
+use bot_api::{Bot, Shared};
+
+use crate::program::until;
+
+pub struct FakeBot {
+    pub url: String,
+    shared: Shared,
+}
+
+impl FakeBot {
+    pub fn start(plan: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let shared = Shared::new(Bot { plan: bot_api::plan(plan).unwrap(), ..Bot::default() });
+        let bot = shared.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async { bot_api::serve(tokio::net::TcpListener::from_std(listener).unwrap(), bot).await })
+        });
+        Self { url, shared }
+    }
+
+    /// The section of a channel that talks to this bot.
+    pub fn section(&self) -> String {
+        format!(r#"{{ telegram: {{ token: "4200:CANARY-canary", chat_id: -100123, api_url: "{}" }} }}"#, self.url)
+    }
+
+    pub fn receipts(&self) -> Vec<Receipt> {
+        self.shared.lock().receipts.clone()
+    }
+
+    pub fn requests(&self) -> usize {
+        self.shared.lock().requests
+    }
+
+    /// The texts once there are so many.
+    #[track_caller]
+    pub fn texts(&self, count: usize) -> Vec<String> {
+        until(&format!("{count} messages arrive"), || (self.receipts().len() >= count).then_some(()));
+        self.receipts().iter().map(|receipt| receipt.text().to_owned()).collect()
+    }
+}

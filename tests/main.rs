@@ -1,0 +1,8 @@
+//! The one integration binary: stories through the engine, the walls of the house, and the real program.
+
+mod bot;
+mod command_line;
+mod program;
+mod scenarios;
+mod walls;
+mod watch;

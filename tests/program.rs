@@ -1,0 +1,154 @@
+//! The real program as tests start it: in a folder of its own, its output kept, ended with the test.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long anything may take that is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A folder with a checks.yaml in it.
+pub struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    pub fn new(checks: &str) -> Self {
+        let place = Self { folder: tempfile::tempdir().unwrap() };
+        place.write("checks.yaml", checks);
+        place
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `vakhta` with these arguments, in this folder.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vakhta"));
+        command.args(arguments).current_dir(self.folder.path()).env_remove("JOURNAL_STREAM");
+        command
+    }
+
+    /// Runs it to its end: exit code, standard output, standard error.
+    pub fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        let output = self.command(arguments).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+    }
+
+    pub fn start(&self) -> Program {
+        Program::start(self.command(&["run"]))
+    }
+
+    /// The lines of the newest status file.
+    pub fn statuses(&self) -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(self.path("logs/status.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    }
+}
+
+/// A program that runs until the test ends it.
+pub struct Program {
+    pub child: Child,
+    out: Lines,
+    err: Lines,
+}
+
+type Lines = Arc<Mutex<Vec<String>>>;
+
+impl Program {
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        Self { child, out: collect(out), err: collect(err) }
+    }
+
+    pub fn stdout(&self) -> Vec<String> {
+        self.out.lock().unwrap().clone()
+    }
+
+    pub fn stderr(&self) -> Vec<String> {
+        self.err.lock().unwrap().clone()
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for the end; how long it took and how it ended.
+    pub fn ended(&mut self) -> (Duration, ExitStatus) {
+        let started = Instant::now();
+        let status = until("the program ends", || self.child.try_wait().unwrap());
+        (started.elapsed(), status)
+    }
+
+    /// A clean stop; what it wrote to standard error.
+    pub fn stop(mut self) -> String {
+        self.signal(rustix::process::Signal::TERM);
+        let (took, status) = self.ended();
+        assert!(status.success(), "{status}");
+        assert!(took < Duration::from_secs(2), "the end took {took:?}");
+        self.stderr().join("\n")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn collect(stream: impl std::io::Read + Send + 'static) -> Lines {
+    let lines = Lines::default();
+    let sink = lines.clone();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            sink.lock().unwrap().push(line);
+        }
+    });
+    lines
+}
+
+/// Waits until there is a value; looks every few milliseconds.
+#[track_caller]
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(value) = look() {
+            return value;
+        }
+        assert!(started.elapsed() < PATIENCE, "not in {PATIENCE:?}: {what}");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// Says which test was left out and why; the summary of `scripts/test` lists these lines.
+pub fn left_out(test: &str, why: &str) {
+    eprintln!("LEFT OUT {test}: {why}");
+}
+
+/// Whether network namespaces can be made here.
+pub fn may_make_namespaces() -> bool {
+    rustix::process::geteuid().is_root() && Path::new("/usr/sbin/ip").exists()
+        || Path::new("/sbin/ip").exists() && rustix::process::geteuid().is_root()
+}
+
+/// The library that sets a program's clock, where it is installed.
+pub fn faketime() -> Option<PathBuf> {
+    let folders =
+        ["/usr/lib/x86_64-linux-gnu/faketime", "/usr/lib/aarch64-linux-gnu/faketime", "/usr/lib/faketime", "/usr/local/lib/faketime"];
+    folders.iter().map(|folder| Path::new(folder).join("libfaketime.so.1")).find(|path| path.exists())
+}

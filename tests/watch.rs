@@ -1,0 +1,304 @@
+//! The promise, seen from outside: the real program, real sockets, and what the Bot API really received.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::bot::FakeBot;
+use crate::program::{Place, Program, faketime, left_out, may_make_namespaces, until};
+
+/// A socket that says PONG while it is well and counts who came.
+struct Service {
+    address: SocketAddr,
+    well: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Service {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let service = Self { address: listener.local_addr().unwrap(), well: Arc::new(AtomicBool::new(true)), asked: Arc::default() };
+        let (well, asked) = (service.well.clone(), service.asked.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let mut stream = stream;
+                let mut buffer = [0; 64];
+                let _ = stream.read(&mut buffer);
+                let answer: &[u8] = if well.load(Ordering::SeqCst) { b"PONG" } else { b"NOPE" };
+                let _ = stream.write_all(answer);
+                asked.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        service
+    }
+
+    fn section(&self) -> String {
+        format!(r#"tcp: {{ address: "{}", send: "PING\n", expect: PONG }}"#, self.address)
+    }
+
+    /// Waits until it was asked so many more times.
+    fn asked_again(&self, times: usize) {
+        let before = self.asked.load(Ordering::SeqCst);
+        until("the check goes on", || (self.asked.load(Ordering::SeqCst) >= before + times).then_some(()));
+    }
+}
+
+fn place(bot: &FakeBot, service: &Service, more: &str) -> Place {
+    Place::new(&format!(
+        "host: srv-01\ntimezone: UTC\nlog: {{ status_every: 1s }}\nchannels:\n  ops: {}\nchecks:\n  - name: atto\n    {}\n    every: 100ms\n    fail_after: 3\n    comment: restart atto\n    notify: [ops]\n{more}",
+        bot.section(),
+        service.section()
+    ))
+}
+
+#[test]
+fn one_message_after_the_third_failure_and_one_recovery() {
+    let (bot, service) = (FakeBot::start(""), Service::start());
+    let place = place(&bot, &service, "");
+    let program = place.start();
+    service.asked_again(5);
+    assert_eq!(bot.requests(), 0, "nothing fails, nothing is said");
+
+    service.well.store(false, Ordering::SeqCst);
+    let failed = bot.texts(1).remove(0);
+    service.asked_again(10);
+    assert_eq!(bot.requests(), 1, "told once, however long it lasts");
+    let mut lines = failed.lines();
+    assert_eq!(lines.next(), Some("🔴 srv-01 · atto failed"));
+    assert_eq!(lines.next(), Some(service.address.to_string().as_str()));
+    let reason = lines.next().unwrap();
+    assert!(reason.starts_with("the answer has no `PONG`") && reason.ends_with(" · #1"), "{reason}");
+    assert_eq!(lines.next(), Some("restart atto"));
+    until("the status is False", || (place.statuses().last()?["status"]["atto"] == false).then_some(()));
+
+    // The counts on the way: 1 of 3, 2 of 3, then the incident at exactly 3.
+    let statuses = place.statuses();
+    let first_false = statuses.iter().find(|line| line["status"]["atto"] == false).unwrap();
+    assert_eq!(first_false["failing"][0]["failures"], 3);
+    assert_eq!(first_false["failing"][0]["incident"], 1);
+
+    service.well.store(true, Ordering::SeqCst);
+    let texts = bot.texts(2);
+    assert!(texts[1].starts_with("✅ srv-01 · atto recovered after "), "{}", texts[1]);
+    service.asked_again(5);
+    assert_eq!(bot.requests(), 2);
+
+    let log = program.stop();
+    assert!(log.contains("goodbye: kept watch for "), "{log}");
+    assert!(!log.contains("CANARY"), "the token is nowhere: {log}");
+    let last = place.statuses().pop().unwrap();
+    assert_eq!(last["status"]["atto"], true, "the last line is written at the end");
+    assert_eq!(last["host"], "srv-01");
+}
+
+#[test]
+fn two_failures_between_successes_are_never_told() {
+    let (bot, service) = (FakeBot::start(""), Service::start());
+    let place = place(&bot, &service, "");
+    let program = place.start();
+    for _ in 0..3 {
+        service.well.store(false, Ordering::SeqCst);
+        service.asked_again(1);
+        service.well.store(true, Ordering::SeqCst);
+        service.asked_again(2);
+    }
+    program.stop();
+    assert_eq!(bot.requests(), 0);
+}
+
+#[test]
+fn a_channel_that_asks_to_wait_gets_the_message_once() {
+    let (bot, service) = (FakeBot::start("429:1,400=Bad Request: can't parse entities: x"), Service::start());
+    service.well.store(false, Ordering::SeqCst);
+    let place = place(&bot, &service, "");
+    let program = place.start();
+    bot.texts(1);
+    service.asked_again(5);
+    assert_eq!((bot.requests(), bot.receipts().len()), (3, 1), "one 429, one refused markup, one taken");
+    let log = program.stop();
+    assert!(log.contains("Telegram asks to wait 1 s"), "{log}");
+}
+
+#[test]
+fn a_dead_channel_delays_no_check_and_no_other_channel() {
+    let (dead, bot, service) = (FakeBot::start("hang,hang,hang,hang"), FakeBot::start(""), Service::start());
+    let place = Place::new(&format!(
+        "log: {{ status_every: 1m }}\nchannels: {{ dead: {}, ops: {} }}\nchecks:\n  - {{ name: atto, {}, every: 100ms, fail_after: 3, notify: [dead, ops] }}\n",
+        dead.section(),
+        bot.section(),
+        service.section()
+    ));
+    service.well.store(false, Ordering::SeqCst);
+    let program = place.start();
+    bot.texts(1);
+    let started = Instant::now();
+    service.asked_again(10);
+    assert!(started.elapsed() < Duration::from_secs(5), "the check keeps its interval");
+    service.well.store(true, Ordering::SeqCst);
+    bot.texts(2);
+    assert_eq!(dead.requests(), 1, "still waiting for the first answer");
+    program.stop();
+}
+
+#[test]
+fn ten_thousand_dead_addresses_are_one_message() {
+    if !may_make_namespaces() {
+        return left_out(
+            "ten_thousand_dead_addresses_are_one_message",
+            "it needs root and `ip`, for a network namespace without anyone in it",
+        );
+    }
+    let place = Place::new("");
+    place.write("ips.txt", "10.99.0.1-10.99.39.16\n");
+    place.write(
+        "checks.yaml",
+        "host: srv-01\nchannels: { ops: { telegram: { token: \"1:a\", chat_id: 1, api_url: \"http://127.0.0.1:9400\" } } }\n\
+         checks:\n  - { name: terminals, ping: { list: ips.txt, count: 1 }, every: 2s, timeout: 1s, fail_after: 2, notify: [ops] }\n",
+    );
+    // A dummy interface takes every packet and brings none back.
+    let script =
+        "ip link set lo up && ip link add d0 type dummy && ip addr add 10.99.255.254/16 dev d0 && ip link set d0 up && exec \"$@\"";
+    let inside = |program: &mut Command, name: &str, arguments: &[&str]| {
+        program.args(["-n", "sh", "-c", script, "sh", name]).args(arguments).current_dir(place.path(""));
+    };
+    // One namespace for both: the mock starts the watch.
+    let telegram = std::path::Path::new(env!("CARGO_BIN_EXE_vakhta")).parent().unwrap().join("examples/telegram");
+    if !telegram.exists() {
+        return left_out(
+            "ten_thousand_dead_addresses_are_one_message",
+            "the example `telegram` is not built; `cargo test` without filters builds it",
+        );
+    }
+    let both = format!("{} --receipts receipts.jsonl & exec {} run", telegram.display(), env!("CARGO_BIN_EXE_vakhta"));
+    let mut command = Command::new("unshare");
+    inside(&mut command, "sh", &["-c", &both]);
+    let program = Program::start(command);
+    let receipts = || std::fs::read_to_string(place.path("receipts.jsonl")).unwrap_or_default();
+    until("the message arrives", || (receipts().lines().count() >= 1).then_some(()));
+    // Two more runs bring nothing.
+    let runs = |lines: Vec<serde_json::Value>| lines.len();
+    let before = runs(place.statuses());
+    until("status lines go on", || (runs(place.statuses()) > before || program.stderr().len() > 2).then_some(()));
+    let text: serde_json::Value = serde_json::from_str(receipts().lines().next().unwrap()).unwrap();
+    let text = text["text"].as_str().unwrap();
+    assert!(text.starts_with("🔴 srv-01 · terminals: 10000 of 10000 failed\n10.99.0.1, 10.99.0.10, "), "{text}");
+    assert!(text.contains(", … and 9970 more\nno reply to "), "{text}");
+    assert!(text.encode_utf16().count() <= 4096);
+    program.stop();
+    assert_eq!(receipts().lines().count(), 1, "ten thousand failures, one message");
+}
+
+/// The program with its wall clock set; the steady clock runs on.
+fn at_time(place: &Place, time: &str) -> Option<Program> {
+    let library = faketime()?;
+    let mut command = place.command(&["run"]);
+    command.env("LD_PRELOAD", library).env("FAKETIME", format!("@{time}")).env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("TZ", "UTC");
+    Some(Program::start(command))
+}
+
+#[test]
+fn a_closed_window_holds_and_its_opening_tells_the_true_start() {
+    let (bot, service) = (FakeBot::start(""), Service::start());
+    service.well.store(false, Ordering::SeqCst);
+    let place = place(&bot, &service, "    window: working_hours\nwindows:\n  working_hours: { days: mon-fri, hours: \"09:00-18:00\" }\n");
+    // A Friday, four seconds before nine.
+    let Some(program) = at_time(&place, "2026-11-20 08:59:56") else {
+        return left_out("a_closed_window_holds_and_its_opening_tells_the_true_start", "libfaketime is not installed");
+    };
+    until("the incident is open", || (place.statuses().last()?["status"]["atto"] == false).then_some(()));
+    assert_eq!(bot.requests(), 0, "the window is closed");
+    let text = bot.texts(1).remove(0);
+    let since = text.split("since ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    assert!(("08:59:56".."09:00:00").contains(&since), "the true start, not that of the window: {text}");
+    service.asked_again(5);
+    assert_eq!(bot.requests(), 1);
+    let log = program.stop();
+    assert!(log.contains("held by a closed window"), "{log}");
+    assert!(log.contains("until=2026-11-20T09:00:00+00:00"), "{log}");
+}
+
+#[test]
+fn tail_follows_the_status_log_over_midnight() {
+    let (bot, service) = (FakeBot::start(""), Service::start());
+    let place = place(&bot, &service, "");
+    let Some(program) = at_time(&place, "2026-11-20 23:59:58") else {
+        return left_out("tail_follows_the_status_log_over_midnight", "libfaketime is not installed");
+    };
+    until("the log is there", || place.path("logs/status.jsonl").exists().then_some(()));
+    let mut tail = Command::new("tail");
+    tail.args(["-n", "+1", "-F", "-s", "0.1"]).arg(place.path("logs/status.jsonl"));
+    let tail = Program::start(tail);
+    let lines = || {
+        tail.stdout()
+            .iter()
+            .filter(|line| line.starts_with('{'))
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .collect::<Vec<_>>()
+    };
+    until("lines of the next day arrive", || (lines().last()?["time"].as_str()? >= "2026-11-21T00:00:01").then_some(()));
+    program.stop();
+    let written: usize = ["20", "21"]
+        .map(|day| std::fs::read_to_string(place.path(&format!("logs/status.2026-11-{day}.jsonl"))).unwrap().lines().count())
+        .iter()
+        .sum();
+    until("every line arrives", || (lines().len() == written).then_some(()));
+}
+
+#[test]
+fn ctrl_c_ends_cleanly_and_a_second_one_at_once() {
+    let (bot, service) = (FakeBot::start("hang"), Service::start());
+    service.well.store(false, Ordering::SeqCst);
+    let place = place(&bot, &service, "");
+    let mut program = place.start();
+    until("a message is on its way", || (bot.requests() == 1).then_some(()));
+    program.signal(Signal::INT);
+    let (took, status) = program.ended();
+    assert!(took < Duration::from_secs(2), "it waited {took:?} for a channel that does not answer");
+    assert_eq!(status.code(), Some(0));
+    assert!(until("the goodbye", || program.stderr().iter().any(|line| line.starts_with("goodbye: ")).then_some(true)));
+
+    let mut program = place.start();
+    until("a message is on its way", || (bot.requests() == 2).then_some(()));
+    until("it has begun", || (!program.stderr().is_empty()).then_some(()));
+    program.signal(Signal::INT);
+    until("it says so", || program.stderr().iter().any(|line| line.starts_with("stopping")).then_some(()));
+    program.signal(Signal::INT);
+    let (_, status) = program.ended();
+    assert!([Some(0), Some(130)].contains(&status.code()), "{status}");
+}
+
+#[test]
+fn a_console_that_nobody_reads_stops_nothing() {
+    let service = Service::start();
+    service.well.store(false, Ordering::SeqCst);
+    let place = Place::new(&format!("checks:\n  - {{ name: atto, {}, every: 100ms, fail_after: 1 }}\n", service.section()));
+    let mut command = place.command(&["run"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // The reader goes away before anything is written.
+    drop(child.stdout.take());
+    service.asked_again(5);
+    assert!(child.try_wait().unwrap().is_none(), "it keeps watch");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::TERM).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains("nobody reads standard output any more"), "{log}");
+}
+
+#[test]
+fn the_console_prints_messages() {
+    let service = Service::start();
+    service.well.store(false, Ordering::SeqCst);
+    let place = Place::new(&format!(
+        "host: srv-01\nlanguage: ru\nchecks:\n  - {{ name: atto, {}, every: 100ms, fail_after: 1 }}\n",
+        service.section()
+    ));
+    let program = place.start();
+    until("the message", || program.stdout().first().map(|line| assert_eq!(line, "🔴 srv-01 · atto: сбой")));
+    program.stop();
+}
