@@ -4,6 +4,8 @@
 
 mod host;
 pub mod http;
+#[cfg(test)]
+mod namespace;
 mod ping;
 pub mod tcp;
 
