@@ -4,6 +4,8 @@
 
 pub mod http;
 pub mod tcp;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +15,8 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::domain::reading::Reading;
+use crate::domain::reading::{Outcome, Reading};
+use crate::net::{Fault, words};
 use crate::settings::{BuildContext, Problem, Settings};
 
 /// One look at all targets of a check. Cannot fail: what goes wrong is a reading.
@@ -129,6 +132,14 @@ impl KindEntry {
             build: |section, at| crate::settings::read::<K>(section)?.build(at),
             schema: |generator| generator.subschema_for::<K>(),
         }
+    }
+}
+
+/// What a reading says of a fault: theirs is a failure, ours means that we could not look.
+fn outcome_of(fault: Fault) -> Outcome {
+    match fault {
+        Fault::Theirs(reason) => Outcome::Fail(words::clean(&reason).into()),
+        Fault::Ours(reason) => Outcome::Unknown(words::clean(&reason).into()),
     }
 }
 

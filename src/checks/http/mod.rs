@@ -18,10 +18,10 @@ use reqwest::{Method, Response, StatusCode, Url};
 pub use settings::{BasicSection, HttpSettings};
 use tokio::time::{Instant, timeout};
 
-use crate::checks::{Check, Kind, Run};
-use crate::domain::reading::{Outcome, Reading, Target};
+use crate::checks::{Check, Kind, Run, outcome_of};
+use crate::domain::reading::{Reading, Target};
 use crate::net::trace::{Phases, Trace, note};
-use crate::net::{Fault, Net, words};
+use crate::net::{Fault, LookupError, Net, words};
 use crate::settings::Secret;
 
 /// Built from [`HttpSettings`].
@@ -93,11 +93,7 @@ impl Http {
             Ok(Err(fault)) => fault,
             Err(_) => progress.too_late(within),
         };
-        let outcome = match fault {
-            Fault::Theirs(reason) => Outcome::Fail(words::clean(&reason).into()),
-            Fault::Ours(reason) => Outcome::Unknown(words::clean(&reason).into()),
-        };
-        progress.measured(Reading { outcome, ..Reading::pass(&page.target) })
+        progress.measured(Reading { outcome: outcome_of(fault), ..Reading::pass(&page.target) })
     }
 
     fn judge(&self, page: &Page, answer: &Answer, progress: &Progress) -> Reading {
@@ -235,7 +231,7 @@ impl Progress {
         let phases = self.trace.phases();
         let span = words::span(within);
         if phases.lookup_started.is_some() && phases.lookup_ended.is_none() {
-            Fault::Ours(format!("no answer to the look-up of {} in {span}", self.host))
+            Fault::from(&LookupError::NoAnswer { name: self.host.clone(), within })
         } else if phases.connect_started.is_some() && phases.connected.is_none() {
             Fault::Theirs(match phases.tls_started {
                 Some(_) => format!("no end of the TLS handshake in {span}"),

@@ -92,7 +92,9 @@ pub struct HttpSettings {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BasicSection {
+    /// The user's name.
     user: String,
+    /// The user's password.
     password: Secret,
 }
 

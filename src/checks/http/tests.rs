@@ -9,26 +9,12 @@ use std::time::SystemTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::checks::testing::{build_kind, documented_example, told, told_problems};
 use crate::net::testing::{Authority, DAY, again, answer, closed_port, self_signed_server, serve, serve_tls, take_request, use_up_files};
-use crate::settings::{BuildContext, PathStep, Problem, Settings, read};
+use crate::settings::Problem;
 
 fn build(section: &str) -> Result<Box<dyn Check>, Vec<Problem>> {
-    let at = BuildContext {
-        name: "a page".into(),
-        folder: "/nowhere".into(),
-        every: Duration::from_secs(30),
-        timeout: Duration::from_secs(5),
-        net: Net::new(),
-    };
-    read::<HttpSettings>(serde_yaml::from_str(section).unwrap())?.build(&at)
-}
-
-fn told(reading: &Reading) -> String {
-    match &reading.outcome {
-        Outcome::Pass => "pass".into(),
-        Outcome::Fail(reason) => format!("fail: {reason}"),
-        Outcome::Unknown(reason) => format!("unknown: {reason}"),
-    }
+    build_kind::<HttpSettings>(section)
 }
 
 async fn look(section: &str, within: Duration) -> Reading {
@@ -416,19 +402,15 @@ async fn without_files() {
 }
 
 #[test]
+fn the_documented_example_builds() {
+    build(&documented_example::<HttpSettings>("http")).map(drop).unwrap();
+}
+
+#[test]
 fn every_problem_at_once() {
     #[track_caller]
     fn check(section: &str, expect: &[&str]) {
-        let problems = build(section).err().unwrap_or_default();
-        let step = |step: &PathStep| match step {
-            PathStep::Key(key) => key.clone(),
-            PathStep::Index(index) => index.to_string(),
-        };
-        let told: Vec<_> = problems
-            .iter()
-            .map(|problem| format!("{}: {}", problem.path.iter().map(step).collect::<Vec<_>>().join("/"), problem.message))
-            .collect();
-        assert_eq!(told, expect);
+        assert_eq!(told_problems(build(section)), expect);
     }
     check("{}", &[": `url` is missing"]);
     check("{ url: 'http://a', urls: ['http://b'] }", &["url: `url` and `urls` are both given"]);

@@ -20,10 +20,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::checks::{Check, Kind, Run};
+use crate::checks::{Check, Kind, Run, outcome_of};
 use crate::domain::reading::{Outcome, Reading, Target};
 use crate::net::trace::Trace;
-use crate::net::{Endpoint, Fault, Host, Net, tls, words};
+use crate::net::{Endpoint, Fault, Host, LookupError, Net, tls, words};
 use crate::settings::Secret;
 
 /// Built from [`TcpSettings`].
@@ -201,7 +201,7 @@ impl Tcp {
     fn too_late(&self, port: &Port, within: Duration, progress: &Progress) -> Fault {
         let span = words::span(within);
         match (progress.stage, &port.endpoint.host, &self.expect) {
-            (Stage::LookUp, Host::Name(name), _) => Fault::Ours(format!("no answer to the look-up of {name} in {span}")),
+            (Stage::LookUp, Host::Name(name), _) => Fault::from(&LookupError::NoAnswer { name: name.to_string(), within }),
             (Stage::LookUp | Stage::Connect, ..) => Fault::Theirs(format!("no connection in {span}")),
             (Stage::Handshake, ..) => Fault::Theirs(format!("no end of the TLS handshake in {span}")),
             (Stage::Send, ..) => Fault::Theirs(format!("nobody took what was sent in {span}")),
@@ -305,12 +305,5 @@ fn handshake_fault(error: &io::Error, trace: &Trace) -> Fault {
             Fault::Theirs(reason) => Fault::Theirs(format!("{reason} in the TLS handshake")),
             ours => ours,
         },
-    }
-}
-
-fn outcome_of(fault: Fault) -> Outcome {
-    match fault {
-        Fault::Theirs(reason) => Outcome::Fail(words::clean(&reason).into()),
-        Fault::Ours(reason) => Outcome::Unknown(words::clean(&reason).into()),
     }
 }
