@@ -109,6 +109,7 @@ impl Settings for HttpSettings {
         let headers = headers(self.headers).unwrap_or_else(|found| problems.take(found));
         let login = problems.keep(login(self.basic, self.bearer, &headers)).flatten();
         let expect = Expectations {
+            hidden,
             status: self.status,
             contains: problems.keep(text("contains", self.contains)).flatten(),
             not_contains: problems.keep(text("not_contains", self.not_contains)).flatten(),
@@ -135,7 +136,7 @@ impl Settings for HttpSettings {
                     at.net.load_authorities();
                 }
                 let (follow, max_bytes, body) = (self.follow, max_bytes as usize, self.body);
-                Ok(Box::new(Http { pages, client, headers, login, method, body, follow, max_bytes, expect, proxied, hidden }))
+                Ok(Box::new(Http { pages, client, headers, login, method, body, follow, max_bytes, expect, proxied }))
             }
             (_, problems) => Err(problems),
         }

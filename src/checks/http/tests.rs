@@ -162,6 +162,7 @@ async fn bodies_without_end() {
     })
     .await;
     check(&url(endless), "", "fail: the body is larger than 1 MiB").await;
+    check(&url(endless), "status: 204", "fail: status 200, expected 204").await;
     check(&url(endless), "max_bytes: 64KiB", "fail: the body is larger than 64 KiB").await;
 
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -274,6 +275,9 @@ async fn redirects() {
     check(&site, "status: 302", "pass").await;
     check(&format!("{site}/loop"), "follow: 3", &format!("fail: more than 3 redirects, the last from {site}/loop")).await;
     check(&format!("{site}/file"), "follow: 3", "fail: redirect to file:///etc/passwd, which is neither http nor https").await;
+    check(&format!("{site}/file"), "status: 302", "pass").await;
+    let bare = "fail: status 302, expected 200-299: redirect to something that is no URL, not followed";
+    check(&format!("{site}/bad"), "", bare).await;
     check(&format!("{site}/bad"), "follow: 3", "fail: status 302, with a redirect that is no URL").await;
 }
 
@@ -307,12 +311,15 @@ async fn what_is_sent() {
 async fn no_secret_is_shown() {
     let echo = serve(async |stream| answer(stream, b"HTTP/1.1 200 OK\r\n\r\nwrong token CANARY-1, body CANARY-2").await).await;
     let reading = check(
-        &format!("http://{echo}/?key=CANARY-3&all#CANARY-4"),
+        &format!("http://{echo}/?key=CANARY-3&CANARY-5#CANARY-4"),
         "contains: fine, bearer: CANARY-1, body: CANARY-2",
         "fail: the answer has no `fine`: `wrong token ***, body ***`",
     )
     .await;
-    assert_eq!(*reading.target.key, format!("http://{echo}/?key=***&all"));
+    assert_eq!(*reading.target.key, format!("http://{echo}/?key=***&***"));
+    let echo = page(b"HTTP/1.1 200 OK\r\n\r\n{\"token\": \"CANARY-1\"}").await;
+    let told = r#"fail: `$.token` is "***", expected 1"#;
+    check(&echo, r#"json: { "$.token": 1 }, headers: { X-Key: CANARY-1 }"#, told).await;
     let refused = closed_port().await;
     let reading = check(&format!("http://{refused}/?key=CANARY"), "", "fail: connection refused").await;
     assert!(!format!("{reading:?}").contains("CANARY"));
