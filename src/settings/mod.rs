@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use period::Period;
-pub use problem::{PathStep, Problem};
+pub use problem::{PathStep, Problem, Problems};
 use schemars::JsonSchema;
 pub use secret::Secret;
 use serde::de::DeserializeOwned;

@@ -17,7 +17,7 @@ use super::{Http, Login, Lookups, Page, connecting, masked};
 use crate::checks::{Check, pattern};
 use crate::domain::reading::Target;
 use crate::net::tls::TlsPolicy;
-use crate::settings::{BuildContext, Listed, Problem, Secret, Settings, Size, one_or_many};
+use crate::settings::{BuildContext, Listed, Problem, Problems, Secret, Settings, Size, one_or_many};
 
 const DEFAULT_MAX_BYTES: u64 = 1 << 20;
 const MOST_BYTES: u64 = 64 << 20;
@@ -104,9 +104,9 @@ impl Settings for HttpSettings {
     fn build(self, at: &BuildContext) -> Result<Box<dyn Check>, Vec<Problem>> {
         let mut problems = Problems::default();
         let hidden = self.secrets();
-        let pages = pages(self.url, self.urls).unwrap_or_else(|found| problems.take(found));
+        let pages = problems.keep_all(pages(self.url, self.urls));
         let method = problems.keep(method(self.method)).unwrap_or_default();
-        let headers = headers(self.headers).unwrap_or_else(|found| problems.take(found));
+        let headers = problems.keep_all(headers(self.headers));
         let login = problems.keep(login(self.basic, self.bearer, &headers)).flatten();
         let expect = Expectations {
             hidden,
@@ -148,21 +148,6 @@ impl HttpSettings {
     fn secrets(&self) -> Vec<Secret> {
         let password = self.basic.as_ref().map(|basic| &basic.password);
         self.headers.values().chain(&self.body).chain(password).chain(&self.bearer).chain(&self.proxy).cloned().collect()
-    }
-}
-
-/// Collects what is wrong, so that all of it is told at once.
-#[derive(Default)]
-struct Problems(Vec<Problem>);
-
-impl Problems {
-    fn keep<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
-        result.map_err(|problem| self.0.push(problem)).ok()
-    }
-
-    fn take<T: Default>(&mut self, found: Vec<Problem>) -> T {
-        self.0.extend(found);
-        T::default()
     }
 }
 
