@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::*;
-use crate::checks::namespace::inside as in_namespace;
+use crate::checks::namespace::{inside as in_namespace, left_out};
 use crate::domain::reading::Outcome;
 use crate::net::LookupError;
 use crate::net::icmp::Sockets;
@@ -164,7 +164,7 @@ fn may_ping(test: &str) -> bool {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let answer = runtime.block_on(async { Net::new().icmp().echo(&Sockets::default(), [127, 0, 0, 1].into(), &[], TIMEOUT).await });
     if let crate::net::icmp::Echo::Unsent(reason) = &answer {
-        println!("skipped: {test}: {reason}");
+        left_out(test, reason);
     }
     !matches!(answer, crate::net::icmp::Echo::Unsent(_))
 }
