@@ -1,5 +1,5 @@
-//! Runs one check once, as `vakhta check` does but without configuration, storage and output:
-//! `engine KIND SECTION [TIMEOUT]`. The section is YAML, or `@FILE` with YAML in it.
+//! Runs one check, as `vakhta check` does but without configuration, storage and output:
+//! `engine KIND SECTION [TIMEOUT [RUNS EVERY]]`. The section is YAML, or `@FILE` with YAML in it.
 //!
 //! Prints what became of the targets; `scripts/bench` takes the time, with the same ruler for all contestants.
 
@@ -18,11 +18,16 @@ const NO_SUCH_KIND: i32 = 3;
 fn main() -> anyhow::Result<()> {
     // `cargo bench` and `cargo test` add flags of their own.
     let arguments: Vec<String> = env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    let [name, section, timeout @ ..] = &arguments[..] else {
-        println!("skipped: engine KIND SECTION [TIMEOUT]; scripts/bench calls it");
+    let [name, section, more @ ..] = &arguments[..] else {
+        println!("skipped: engine KIND SECTION [TIMEOUT [RUNS EVERY]]; scripts/bench calls it");
         return Ok(());
     };
-    let timeout = timeout.first().map_or(Ok(Period(Duration::from_secs(5))), |text| Period::parse(text)).map_err(|error| anyhow!(error))?.0;
+    let period = |at: usize, default: u64| match more.get(at) {
+        Some(text) => Period::parse(text).map(|period| period.0).map_err(|error| anyhow!(error)),
+        None => Ok(Duration::from_secs(default)),
+    };
+    let (timeout, every) = (period(0, 5)?, period(2, 1)?);
+    let runs: u32 = more.get(1).map_or(Ok(1), |text| text.parse())?;
     let section = match section.strip_prefix('@') {
         Some(path) => fs::read_to_string(path).with_context(|| path.to_owned())?,
         None => section.clone(),
@@ -37,7 +42,13 @@ fn main() -> anyhow::Result<()> {
         let section = serde_yaml::from_str(&section)?;
         let check = (kind.build)(section, &context).map_err(|problems| anyhow!("{problems:?}"))?;
         let start = Instant::now();
-        let readings = check.run(&Run::alone(timeout, kind.at_once)).await;
+        let run = Run::alone(timeout, kind.at_once);
+        let mut ticks = tokio::time::interval(every);
+        for _ in 1..runs {
+            ticks.tick().await;
+            check.run(&run).await;
+        }
+        let readings = check.run(&run).await;
         let wall = start.elapsed();
         let count = |which: fn(&Outcome) -> bool| readings.iter().filter(|reading| which(&reading.outcome)).count();
         let pass = count(|outcome| *outcome == Outcome::Pass);

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::LocalSet;
 
 #[derive(Default)]
@@ -23,7 +23,11 @@ fn main() -> anyhow::Result<()> {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
-        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?;
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind((Ipv4Addr::UNSPECIFIED, port).into())?;
+        // Room for all: a full queue would drop connections, and a second would pass before each is tried again.
+        let listener = socket.listen(65_535)?;
         let counts = Rc::new(Counts::default());
         loop {
             let (stream, _) = listener.accept().await?;

@@ -4,8 +4,12 @@
 
 mod host;
 pub mod http;
+#[cfg(test)]
+mod namespace;
 mod ping;
 pub mod tcp;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +19,9 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::domain::reading::Reading;
-use crate::settings::{BuildContext, Problem, Settings};
+use crate::domain::reading::{Outcome, Reading};
+use crate::net::{Fault, words};
+use crate::settings::{Build, Problem, Settings};
 
 /// One look at all targets of a check. Cannot fail: what goes wrong is a reading.
 #[async_trait]
@@ -113,7 +118,7 @@ pub struct KindEntry {
     pub name: &'static str,
     pub network: bool,
     pub at_once: usize,
-    pub build: fn(serde_yaml::Value, &BuildContext) -> Result<Box<dyn Check>, Vec<Problem>>,
+    pub build: Build<dyn Check>,
     pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
 }
 
@@ -136,6 +141,14 @@ impl KindEntry {
             build: |section, at| crate::settings::read::<K>(section)?.build(at),
             schema: |generator| generator.subschema_for::<K>(),
         }
+    }
+}
+
+/// What a reading says of a fault: theirs is a failure, ours means that we could not look.
+fn outcome_of(fault: Fault) -> Outcome {
+    match fault {
+        Fault::Theirs(reason) => Outcome::Fail(words::clean(&reason).into()),
+        Fault::Ours(reason) => Outcome::Unknown(words::clean(&reason).into()),
     }
 }
 

@@ -238,7 +238,7 @@ impl Engine {
             let ready = self.desks.iter().filter(|(key, _)| key.channel == channel);
             let Some((_, key)) = ready.filter_map(|(key, desk)| Some((desk.ready?, *key))).min() else { return };
             self.look_at_desk(key, now, effects);
-            if !self.desks.get(&key).is_some_and(|desk| desk.ready.is_some()) {
+            if self.desks.get(&key).is_none_or(|desk| desk.ready.is_none()) {
                 continue;
             }
             let Some((kind, incidents)) = self.find(key, now).owed.into_iter().next() else { return };
@@ -279,8 +279,8 @@ impl Engine {
 
     /// Writes down what the channel answered.
     pub(super) fn settle(&mut self, dispatch: u64, outcome: Delivery, now: Now, effects: &mut Vec<Effect>) {
-        let awaited = |lane: &&mut Lane| lane.sending.as_ref().is_some_and(|sending| sending.dispatch == dispatch);
-        let Some((index, lane)) = self.lanes.iter_mut().enumerate().find(|(_, lane)| awaited(&lane)) else { return };
+        let awaited = |lane: &Lane| lane.sending.as_ref().is_some_and(|sending| sending.dispatch == dispatch);
+        let Some((index, lane)) = self.lanes.iter_mut().enumerate().find(|(_, lane)| awaited(lane)) else { return };
         let Some(Sending { check, kind, incidents, owed_since, .. }) = lane.sending.take() else { return };
         let again_in = lane.count(&outcome, now.steady);
         let channel = self.watch.channels[index].name.clone();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::settings::template::Escape;
-use crate::settings::{BuildContext, Problem, Settings};
+use crate::settings::{Build, Settings};
 
 #[async_trait]
 pub trait Notifier: Send + Sync {
@@ -82,7 +82,7 @@ pub enum SendError {
 /// A channel as the configuration sees it.
 pub struct ChannelEntry {
     pub name: &'static str,
-    pub build: fn(serde_yaml::Value, &BuildContext) -> Result<Box<dyn Notifier>, Vec<Problem>>,
+    pub build: Build<dyn Notifier>,
     pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
 }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use one_or_many::{Listed, one_or_many};
 pub use period::Period;
-pub use problem::{PathStep, Problem};
+pub use problem::{PathStep, Problem, Problems};
 pub use read::{advice, closest, parse_number, read, read_partly};
 use schemars::JsonSchema;
 pub use secret::Secret;
@@ -35,6 +35,9 @@ pub trait Settings: DeserializeOwned + JsonSchema {
     /// Turns the section into a working plugin, or says everything that is wrong with it.
     fn build(self, at: &BuildContext) -> Result<Box<Self::Plugin>, Vec<Problem>>;
 }
+
+/// How a section of the file becomes its plugin, whatever its settings struct.
+pub type Build<P> = fn(serde_yaml::Value, &BuildContext) -> Result<Box<P>, Vec<Problem>>;
 
 /// Where a section stands: what a plugin may know of the file around it.
 #[derive(Debug, Clone)]

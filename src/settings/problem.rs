@@ -75,3 +75,22 @@ impl Problem {
         self
     }
 }
+
+/// Collects what is wrong with a section, so that all of it is told at once.
+#[derive(Debug, Default)]
+pub struct Problems(pub Vec<Problem>);
+
+impl Problems {
+    /// The good value, or nothing and one problem more.
+    pub fn keep<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
+        result.map_err(|problem| self.0.push(problem)).ok()
+    }
+
+    /// The good value, or an empty one and some problems more.
+    pub fn keep_all<T: Default>(&mut self, result: Result<T, Vec<Problem>>) -> T {
+        result.unwrap_or_else(|found| {
+            self.0.extend(found);
+            T::default()
+        })
+    }
+}

@@ -196,12 +196,33 @@ fn wanted(expected: &str) -> Option<&'static str> {
 
 /// Did you mean …, or else all there are.
 pub fn advice(written: &str, known: &[&str], what: &str) -> String {
-    match closest(written, known.iter().copied()) {
+    let habit = HABITS.iter().find(|(habit, ours)| closest(written, [*habit]).is_some() && known.contains(ours)).map(|(_, ours)| *ours);
+    match closest(written, known.iter().copied()).or(habit) {
         Some(name) => format!("did you mean `{name}`?"),
         None if known.is_empty() => format!("there are no {what} here"),
         None => format!("the {what} are {}", known.join(", ")),
     }
 }
+
+/// What other tools call our keys.
+const HABITS: [(&str, &str); 16] = [
+    ("interval", "every"),
+    ("period", "every"),
+    ("schedule", "every"),
+    ("threshold", "rules"),
+    ("conditions", "rules"),
+    ("alerts", "notify"),
+    ("notifications", "notify"),
+    ("retries", "fail_after"),
+    ("failure_threshold", "fail_after"),
+    ("success_threshold", "recover_after"),
+    ("description", "comment"),
+    ("host", "address"),
+    ("hosts", "targets"),
+    ("file", "list"),
+    ("chat", "chat_id"),
+    ("thread_id", "topic_id"),
+];
 
 /// The names in backticks: "expected one of `a`, `b`".
 fn quoted(text: &str) -> Vec<&str> {

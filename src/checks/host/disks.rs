@@ -121,11 +121,17 @@ async fn look(
     let reading = match patient.ask(move || statvfs(&real), within).await {
         Ok(answer) => reading(&target, answer),
         Err(NoAnswer::Waiting(waited)) => {
-            Reading::unknown(&target, format!("the file system at {path} has not answered for {} s", waited.as_secs_f64().round()))
+            Reading::unknown(&target, format!("the file system at {path} has not answered for {} s", shortly(waited)))
         }
         Err(NoAnswer::NoThread(error)) => Reading::unknown(&target, format!("cannot ask the file system at {path}: {error}")),
     };
     (path, Some(patient), reading)
+}
+
+/// Whole seconds, and tenths below ten.
+fn shortly(time: Duration) -> f64 {
+    let seconds = time.as_secs_f64();
+    if seconds < 10.0 { (seconds * 10.0).round() / 10.0 } else { seconds.round() }
 }
 
 fn reading(target: &Arc<Target>, answer: Answer) -> Reading {

@@ -48,7 +48,10 @@ impl System {
                 reading = reading.with(metric, percent);
             }
         }
-        reading
+        match &reading.unreadable[..] {
+            [(_, reason), ..] if reading.values.is_empty() => Reading::unknown(&reading.target, reason.clone()),
+            _ => reading,
+        }
     }
 }
 

@@ -192,3 +192,47 @@ async fn this_very_machine() {
     }
     assert_eq!((&*readings[1].target.key, readings[1].value("disk").is_some()), ("/", true));
 }
+
+/// A file system whose server never says a word: FUSE without one.
+const HUNG: &str = "mount -t tmpfs none /mnt; mkdir /mnt/hung; exec 3<>/dev/fuse
+    mount -i -n -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 hung /mnt/hung";
+
+#[test]
+fn a_hung_mount_is_unknown_and_delays_no_other() {
+    crate::checks::namespace::inside("checks::host::tests::a_hung_mount_is_unknown_and_delays_no_other", HUNG, || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let machine = Machine::new();
+            let root = machine.0.path();
+            std::os::unix::fs::symlink("/mnt/hung", root.join("nfs")).unwrap();
+            let check = machine.build("disks: [/nfs, /], interfaces: []").unwrap();
+            for _ in 0..3 {
+                let readings = check.run(&Run::alone(Duration::from_millis(50), 1)).await;
+                assert!(
+                    shown(&readings, "/nfs").starts_with(r#"Unknown("the file system at /nfs has not answered for 0."#),
+                    "{readings:?}"
+                );
+                assert!(readings[2].value("disk").is_some(), "{readings:?}");
+            }
+            let stuck = fs::read_dir("/proc/self/task")
+                .unwrap()
+                .filter(|task| fs::read_to_string(task.as_ref().unwrap().path().join("comm")).is_ok_and(|name| name == "patient\n"));
+            assert_eq!(stuck.count(), 1, "one thread, however often it is asked");
+        });
+        // The thread would keep the process from ending: the kernel waits for the answer too.
+        println!("test result: ok. 1 passed");
+        std::process::exit(0);
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_of_which_nothing_can_be_read_is_unknown() {
+    let machine = Machine::new();
+    let check = machine.build("disks: []").unwrap();
+    for file in ["stat", "meminfo", "loadavg", "uptime", "pressure/cpu", "net/dev"] {
+        machine.remove(file);
+    }
+    let readings = run(&*check).await;
+    assert!(readings.iter().all(|reading| matches!(reading.outcome, Outcome::Unknown(_))), "{readings:?}");
+    assert_eq!(readings.len(), 2);
+}

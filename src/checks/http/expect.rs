@@ -28,6 +28,8 @@ pub struct Expectations {
     pub json: Vec<(JsonPath, Value)>,
     /// Which number each path leads to.
     pub values: Vec<(String, JsonPath)>,
+    /// What nobody may see when the server echoes it.
+    pub hidden: Vec<Secret>,
 }
 
 /// A text to search for.
@@ -58,16 +60,16 @@ impl Text {
 }
 
 impl Expectations {
-    pub fn judge(&self, answer: &Answer, hidden: &[Secret]) -> Verdict {
+    pub fn judge(&self, answer: &Answer) -> Verdict {
         let mut failed = Vec::new();
         if !self.status.contains(answer.status.as_u16()) {
             let redirect = answer.redirect.as_ref().map(|url| format!(": redirect to {url}, not followed")).unwrap_or_default();
             failed.push(format!("status {}, expected {}{redirect}", answer.status.as_u16(), self.status));
             // A page that says it is not well need not look well.
-            let values = self.values(&self.document(answer, hidden));
+            let values = self.values(&self.document(answer));
             return Verdict { failed, values };
         }
-        let excerpt = || words::excerpt(&answer.body, hidden.iter().map(Secret::expose));
+        let excerpt = || excerpt(&answer.body, &self.hidden);
         if let Some(text) = self.contains.as_ref().filter(|text| !text.is_in(&answer.body)) {
             failed.push(format!("the answer has no `{}`: `{}`", text.text, excerpt()));
         }
@@ -77,9 +79,11 @@ impl Expectations {
         if let Some(regex) = self.regex.as_ref().filter(|regex| !regex.is_match(&answer.body)) {
             failed.push(format!("the answer has no match of `{regex}`: `{}`", excerpt()));
         }
-        let document = self.document(answer, hidden);
+        let document = self.document(answer);
         match &document {
-            Ok(document) => failed.extend(self.json.iter().filter_map(|(path, expected)| assert(document, path, expected).err())),
+            Ok(document) => {
+                failed.extend(self.json.iter().filter_map(|(path, expected)| assert(document, path, expected, &self.hidden).err()))
+            }
             Err(reason) if !self.json.is_empty() => failed.push(reason.clone()),
             Err(_) => {}
         }
@@ -87,27 +91,26 @@ impl Expectations {
     }
 
     /// The body as JSON, where anyone asks for it.
-    fn document(&self, answer: &Answer, hidden: &[Secret]) -> Result<Value, String> {
+    fn document(&self, answer: &Answer) -> Result<Value, String> {
         if self.json.is_empty() && self.values.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&answer.body).map_err(|error| {
-            format!("the answer is not JSON ({error}): `{}`", words::excerpt(&answer.body, hidden.iter().map(Secret::expose)))
-        })
+        let wrong = |error| format!("the answer is not JSON ({error}): `{}`", excerpt(&answer.body, &self.hidden));
+        serde_json::from_slice(&answer.body).map_err(wrong)
     }
 
     fn values(&self, document: &Result<Value, String>) -> Vec<(String, Result<f64, String>)> {
-        let read = |path| document.as_ref().map_err(Clone::clone).and_then(|document| number(document, path));
+        let read = |path| document.as_ref().map_err(Clone::clone).and_then(|document| number(document, path, &self.hidden));
         self.values.iter().map(|(metric, path)| (metric.clone(), read(path))).collect()
     }
 }
 
 /// Every value that the path leads to must equal the expected one, and there must be one.
-fn assert(document: &Value, path: &JsonPath, expected: &Value) -> Result<(), String> {
+fn assert(document: &Value, path: &JsonPath, expected: &Value, hidden: &[Secret]) -> Result<(), String> {
     let found = path.query(document).all();
     match found.iter().find(|value| !same(value, expected)) {
-        Some(wrong) => Err(format!("`{path}` is {}, expected {}", shown(wrong), shown(expected))),
-        None if found.is_empty() => Err(format!("`{path}` is missing, expected {}", shown(expected))),
+        Some(wrong) => Err(format!("`{path}` is {}, expected {}", shown(wrong, hidden), shown(expected, hidden))),
+        None if found.is_empty() => Err(format!("`{path}` is missing, expected {}", shown(expected, hidden))),
         None => Ok(()),
     }
 }
@@ -128,7 +131,7 @@ fn same(value: &Value, expected: &Value) -> bool {
 }
 
 /// The one number that the path leads to: a JSON number, or a text such as `30`, `30.5` or `30%`.
-fn number(document: &Value, path: &JsonPath) -> Result<f64, String> {
+fn number(document: &Value, path: &JsonPath, hidden: &[Secret]) -> Result<f64, String> {
     let found = path.query(document).all();
     let value = match found[..] {
         [value] => value,
@@ -140,7 +143,7 @@ fn number(document: &Value, path: &JsonPath) -> Result<f64, String> {
         Value::String(text) => decimal(text.trim()),
         _ => None,
     };
-    number.filter(|number| number.is_finite()).ok_or_else(|| format!("`{path}` is {}, not a number", shown(value)))
+    number.filter(|number| number.is_finite()).ok_or_else(|| format!("`{path}` is {}, not a number", shown(value, hidden)))
 }
 
 /// Stricter than `f64::from_str`, which takes `inf` and `nan`.
@@ -150,12 +153,16 @@ fn decimal(text: &str) -> Option<f64> {
     digits.parse().ok().filter(|_| plain)
 }
 
-fn shown(value: &Value) -> String {
+fn shown(value: &Value, hidden: &[Secret]) -> String {
     match value {
         Value::Array(_) => "a list".into(),
         Value::Object(_) => "an object".into(),
-        value => words::excerpt(value.to_string().as_bytes(), []),
+        value => excerpt(value.to_string().as_bytes(), hidden),
     }
+}
+
+fn excerpt(bytes: &[u8], hidden: &[Secret]) -> String {
+    words::excerpt(bytes, hidden.iter().map(Secret::expose))
 }
 
 #[cfg(test)]
@@ -170,7 +177,7 @@ mod tests {
     #[track_caller]
     fn check_value(body: impl AsRef<[u8]>, expect: Result<f64, &str>) {
         let expectations = Expectations { values: vec![("v".into(), JsonPath::parse("$.v").unwrap())], ..Default::default() };
-        let verdict = expectations.judge(&answer(200, body.as_ref()), &[]);
+        let verdict = expectations.judge(&answer(200, body.as_ref()));
         assert_eq!(verdict.failed, [""; 0], "a number that cannot be read is no failure");
         assert_eq!(verdict.values, [("v".into(), expect.map_err(str::to_owned))]);
     }
@@ -228,13 +235,13 @@ mod tests {
     fn several_matches_are_no_number() {
         let path = JsonPath::parse("$[*].v").unwrap();
         let document = serde_json::json!([{"v": 1}, {"v": 2}]);
-        assert_eq!(number(&document, &path), Err("`$[*]['v']` leads to 2 values, not to one".replace("['v']", ".v")));
+        assert_eq!(number(&document, &path, &[]), Err("`$[*].v` leads to 2 values, not to one".into()));
     }
 
     #[track_caller]
     fn check_json(body: &str, path: &str, expected: &str, expect: &str) {
         let json = vec![(JsonPath::parse(path).unwrap(), serde_yaml::from_str(expected).unwrap())];
-        let verdict = Expectations { json, ..Default::default() }.judge(&answer(200, body.as_bytes()), &[]);
+        let verdict = Expectations { json, ..Default::default() }.judge(&answer(200, body.as_bytes()));
         assert_eq!(verdict.failed.join("; "), expect);
     }
 
@@ -260,10 +267,11 @@ mod tests {
             contains: Some(Text::new("PONG".into()).unwrap()),
             not_contains: Some(Text::new("error".into()).unwrap()),
             regex: Some(regex::bytes::Regex::new("^P").unwrap()),
+            hidden: vec![Secret::new("CANARY".into())],
             ..Default::default()
         };
         let check = |status, body: &str, expect: &[&str]| {
-            let verdict = expectations.judge(&answer(status, body.as_bytes()), &[Secret::new("CANARY".into())]);
+            let verdict = expectations.judge(&answer(status, body.as_bytes()));
             assert_eq!(verdict.failed, expect);
         };
         check(200, "PONG", &[]);
@@ -278,7 +286,7 @@ mod tests {
             ],
         );
         let moved = Answer { redirect: Some("https://other.example/?key=***".into()), ..answer(302, b"") };
-        let told = expectations.judge(&moved, &[]).failed;
+        let told = expectations.judge(&moved).failed;
         assert_eq!(told, ["status 302, expected 200-299: redirect to https://other.example/?key=***, not followed"]);
     }
 }

@@ -15,7 +15,10 @@ pub fn of(error: reqwest::Error, phases: &Phases, proxied: bool) -> Fault {
     let connecting = phases.connected.is_none();
     for cause in chain(&error) {
         if let Some(error) = cause.downcast_ref::<LookupError>() {
-            return Fault::from(error);
+            return match Fault::from(error) {
+                Fault::Theirs(reason) if proxied => Fault::Ours(reason),
+                fault => fault,
+            };
         }
         if let Some(error) = cause.downcast_ref::<rustls::Error>() {
             return Fault::Theirs(tls::in_words(error, phases.certificate.as_ref()));

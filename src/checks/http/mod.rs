@@ -18,10 +18,10 @@ use reqwest::{Method, Response, StatusCode, Url};
 pub use settings::{BasicSection, HttpSettings};
 use tokio::time::{Instant, timeout};
 
-use crate::checks::{Check, Kind, Run};
-use crate::domain::reading::{Outcome, Reading, Target};
+use crate::checks::{Check, Kind, Run, outcome_of};
+use crate::domain::reading::{Reading, Target};
 use crate::net::trace::{Phases, Trace, note};
-use crate::net::{Fault, Net, words};
+use crate::net::{Fault, LookupError, Net, words};
 use crate::settings::Secret;
 
 /// Built from [`HttpSettings`].
@@ -37,8 +37,6 @@ struct Http {
     max_bytes: usize,
     expect: Expectations,
     proxied: bool,
-    /// What must not be seen in an excerpt when the server echoes it.
-    hidden: Vec<Secret>,
 }
 
 /// Who we say we are.
@@ -93,15 +91,11 @@ impl Http {
             Ok(Err(fault)) => fault,
             Err(_) => progress.too_late(within),
         };
-        let outcome = match fault {
-            Fault::Theirs(reason) => Outcome::Fail(words::clean(&reason).into()),
-            Fault::Ours(reason) => Outcome::Unknown(words::clean(&reason).into()),
-        };
-        progress.measured(Reading { outcome, ..Reading::pass(&page.target) })
+        progress.measured(Reading { outcome: outcome_of(fault), ..Reading::pass(&page.target) })
     }
 
     fn judge(&self, page: &Page, answer: &Answer, progress: &Progress) -> Reading {
-        let verdict = self.expect.judge(answer, &self.hidden);
+        let verdict = self.expect.judge(answer);
         let mut reading = match verdict.failed.is_empty() {
             true => Reading::pass(&page.target),
             false => Reading::fail(&page.target, words::clean(&verdict.failed.join("; "))),
@@ -122,13 +116,15 @@ impl Http {
         let mut followed = 0;
         loop {
             let response = self.ask(&step, progress).await?;
-            match next_step(&response, &step, &page.url)? {
-                Some(_) if self.follow > 0 && followed == self.follow => {
-                    return Err(Fault::Theirs(format!("more than {} redirects, the last from {}", self.follow, masked(&step.url))));
-                }
-                Some(next) if self.follow > 0 => step = next,
-                redirect => return self.read(response, redirect.map(|next| next.url), progress).await,
+            let Some(location) = location(&response) else { return self.read(response, None, progress).await };
+            if self.follow == 0 {
+                let shown = step.url.join(&location).map_or("something that is no URL".into(), |url| masked(&url));
+                return self.read(response, Some(shown), progress).await;
             }
+            if followed == self.follow {
+                return Err(Fault::Theirs(format!("more than {} redirects, the last from {}", self.follow, masked(&step.url))));
+            }
+            step = step.next(response.status(), &location, &page.url)?;
             followed += 1;
         }
     }
@@ -166,15 +162,22 @@ impl Http {
         trace.over(self.client.execute(request.build()?)).await
     }
 
-    async fn read(&self, mut response: Response, redirect: Option<Url>, progress: &mut Progress) -> Result<Answer, Fault> {
-        let mut answer = Answer { status: response.status(), body: Vec::new(), redirect: redirect.map(|url| masked(&url)) };
+    async fn read(&self, mut response: Response, redirect: Option<String>, progress: &mut Progress) -> Result<Answer, Fault> {
+        let mut answer = Answer { status: response.status(), body: Vec::new(), redirect };
+        // Of a page that says it is not well, that is the news, whatever its body is like.
+        let unwell = !self.expect.status.contains(answer.status.as_u16());
         loop {
-            let chunk = response.chunk().await.map_err(|error| fault::of(error, &progress.trace.phases(), self.proxied))?;
-            let Some(chunk) = chunk else { break };
-            if answer.body.len() + chunk.len() > self.max_bytes {
-                return Err(Fault::Theirs(format!("the body is larger than {}", words::size(self.max_bytes as u64))));
+            let chunk = match response.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(_) if unwell => break,
+                Err(error) => return Err(fault::of(error, &progress.trace.phases(), self.proxied)),
+            };
+            match answer.body.len() + chunk.len() > self.max_bytes {
+                false => answer.body.extend_from_slice(&chunk),
+                true if unwell => break,
+                true => return Err(Fault::Theirs(format!("the body is larger than {}", words::size(self.max_bytes as u64)))),
             }
-            answer.body.extend_from_slice(&chunk);
         }
         progress.ended = Some(Instant::now());
         progress.size = Some(answer.body.len());
@@ -191,25 +194,30 @@ struct Step {
     ours: bool,
 }
 
-/// Where the answer leads, if it is a redirect; an error when nobody should go there.
-fn next_step(response: &Response, from: &Step, page: &Url) -> Result<Option<Step>, Fault> {
-    let status = response.status();
-    if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return Ok(None);
+impl Step {
+    /// Where a redirect leads; an error when nobody should go there.
+    fn next(&self, status: StatusCode, location: &str, page: &Url) -> Result<Self, Fault> {
+        let Ok(url) = self.url.join(location) else {
+            return Err(Fault::Theirs(format!("status {}, with a redirect that is no URL", status.as_u16())));
+        };
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Fault::Theirs(format!("redirect to {}, which is neither http nor https", masked(&url))));
+        }
+        let ours = self.ours && url.origin() == page.origin();
+        // RFC 9110 §15.4: 303 always asks anew with GET, 301 and 302 do for a POST; 307 and 308 repeat the request.
+        let anew =
+            self.method != Method::HEAD && (status == StatusCode::SEE_OTHER || (status.as_u16() < 303 && self.method == Method::POST));
+        let method = if anew { Method::GET } else { self.method.clone() };
+        let with_body = self.with_body && !anew && ours;
+        Ok(Self { url, method, with_body, ours })
     }
-    let Some(location) = response.headers().get(LOCATION) else { return Ok(None) };
-    let Ok(url) = from.url.join(&String::from_utf8_lossy(location.as_bytes())) else {
-        return Err(Fault::Theirs(format!("status {}, with a redirect that is no URL", status.as_u16())));
-    };
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(Fault::Theirs(format!("redirect to {}, which is neither http nor https", masked(&url))));
-    }
-    let ours = from.ours && url.origin() == page.origin();
-    // RFC 9110 §15.4: 303 always asks anew with GET, 301 and 302 do for a POST; 307 and 308 repeat the request.
-    let anew = from.method != Method::HEAD && (status == StatusCode::SEE_OTHER || (status.as_u16() < 303 && from.method == Method::POST));
-    let method = if anew { Method::GET } else { from.method.clone() };
-    let with_body = from.with_body && !anew && ours;
-    Ok(Some(Step { url, method, with_body, ours }))
+}
+
+/// Where an answer leads, if it is a redirect.
+fn location(response: &Response) -> Option<String> {
+    let leads = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+    let location = response.headers().get(LOCATION).filter(|_| leads)?;
+    Some(String::from_utf8_lossy(location.as_bytes()).into_owned())
 }
 
 impl Progress {
@@ -229,13 +237,14 @@ impl Progress {
         self.trace = Trace::default();
         self.host = url.host_str().unwrap_or_default().to_owned();
         self.first_byte = None;
+        self.status = None;
     }
 
     fn too_late(&self, within: Duration) -> Fault {
         let phases = self.trace.phases();
         let span = words::span(within);
         if phases.lookup_started.is_some() && phases.lookup_ended.is_none() {
-            Fault::Ours(format!("no answer to the look-up of {} in {span}", self.host))
+            Fault::from(&LookupError::NoAnswer { name: self.host.clone(), within })
         } else if phases.connect_started.is_some() && phases.connected.is_none() {
             Fault::Theirs(match phases.tls_started {
                 Some(_) => format!("no end of the TLS handshake in {span}"),
@@ -277,10 +286,10 @@ fn masked(url: &Url) -> String {
     let _ = shown.set_username("");
     let _ = shown.set_password(None);
     shown.set_fragment(None);
-    if url.query().is_some() {
-        let keys: Vec<_> =
-            url.query_pairs().map(|(key, value)| if value.is_empty() { key.into_owned() } else { format!("{key}=***") }).collect();
-        shown.set_query(Some(&keys.join("&")));
+    if let Some(query) = url.query() {
+        let parts: Vec<_> =
+            query.split('&').map(|part| part.split_once('=').map_or("***".into(), |(key, _)| format!("{key}=***"))).collect();
+        shown.set_query(Some(&parts.join("&")));
     }
     shown.into()
 }

@@ -17,7 +17,7 @@ use super::{Http, Login, Lookups, Page, connecting, masked};
 use crate::checks::{Check, pattern};
 use crate::domain::reading::Target;
 use crate::net::tls::TlsPolicy;
-use crate::settings::{BuildContext, Listed, Problem, Secret, Settings, Size, one_or_many};
+use crate::settings::{BuildContext, Listed, Problem, Problems, Secret, Settings, Size, one_or_many};
 
 const DEFAULT_MAX_BYTES: u64 = 1 << 20;
 const MOST_BYTES: u64 = 64 << 20;
@@ -92,7 +92,9 @@ pub struct HttpSettings {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BasicSection {
+    /// The user's name.
     user: String,
+    /// The user's password.
     password: Secret,
 }
 
@@ -102,11 +104,12 @@ impl Settings for HttpSettings {
     fn build(self, at: &BuildContext) -> Result<Box<dyn Check>, Vec<Problem>> {
         let mut problems = Problems::default();
         let hidden = self.secrets();
-        let pages = pages(self.url, self.urls).unwrap_or_else(|found| problems.take(found));
+        let pages = problems.keep_all(pages(self.url, self.urls));
         let method = problems.keep(method(self.method)).unwrap_or_default();
-        let headers = headers(self.headers).unwrap_or_else(|found| problems.take(found));
+        let headers = problems.keep_all(headers(self.headers));
         let login = problems.keep(login(self.basic, self.bearer, &headers)).flatten();
         let expect = Expectations {
+            hidden,
             status: self.status,
             contains: problems.keep(text("contains", self.contains)).flatten(),
             not_contains: problems.keep(text("not_contains", self.not_contains)).flatten(),
@@ -133,7 +136,7 @@ impl Settings for HttpSettings {
                     at.net.load_authorities();
                 }
                 let (follow, max_bytes, body) = (self.follow, max_bytes as usize, self.body);
-                Ok(Box::new(Http { pages, client, headers, login, method, body, follow, max_bytes, expect, proxied, hidden }))
+                Ok(Box::new(Http { pages, client, headers, login, method, body, follow, max_bytes, expect, proxied }))
             }
             (_, problems) => Err(problems),
         }
@@ -145,21 +148,6 @@ impl HttpSettings {
     fn secrets(&self) -> Vec<Secret> {
         let password = self.basic.as_ref().map(|basic| &basic.password);
         self.headers.values().chain(&self.body).chain(password).chain(&self.bearer).chain(&self.proxy).cloned().collect()
-    }
-}
-
-/// Collects what is wrong, so that all of it is told at once.
-#[derive(Default)]
-struct Problems(Vec<Problem>);
-
-impl Problems {
-    fn keep<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
-        result.map_err(|problem| self.0.push(problem)).ok()
-    }
-
-    fn take<T: Default>(&mut self, found: Vec<Problem>) -> T {
-        self.0.extend(found);
-        T::default()
     }
 }
 
@@ -186,7 +174,9 @@ impl Connection {
             .dns_resolver(Arc::new(Lookups { net: at.net.clone(), within: at.timeout }))
             .connector_layer(MapFutureLayer::new(connecting));
         if !self.keepalive {
-            client = client.pool_max_idle_per_host(0);
+            // A connection that lives for one look needs no care for the time after it: five system calls less.
+            client = client.pool_max_idle_per_host(0).tcp_keepalive(None).tcp_keepalive_interval(None).tcp_keepalive_retries(None);
+            client = client.tcp_user_timeout(None);
         }
         if let Some(proxy) = self.proxy {
             client = client.proxy(proxy_of(&proxy)?);

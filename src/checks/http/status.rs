@@ -84,7 +84,8 @@ impl JsonSchema for Statuses {
         "Statuses".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let one = serde_json::json!({ "type": ["integer", "string"], "pattern": r"^\s*([1-5]xx|[1-5]\d\d(\s*-\s*[1-5]\d\d)?)\s*$", "minimum": 100, "maximum": 599 });
+        let pattern = r"^\s*([1-5]xx|[1-5]\d\d(\s*-\s*[1-5]\d\d)?)\s*$";
+        let one = serde_json::json!({ "type": ["integer", "string"], "pattern": pattern, "minimum": 100, "maximum": 599 });
         json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
     }
 }

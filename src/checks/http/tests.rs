@@ -9,26 +9,12 @@ use std::time::SystemTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::checks::testing::{build_kind, documented_example, told, told_problems};
 use crate::net::testing::{Authority, DAY, again, answer, closed_port, self_signed_server, serve, serve_tls, take_request, use_up_files};
-use crate::settings::{BuildContext, PathStep, Problem, Settings, read};
+use crate::settings::Problem;
 
 fn build(section: &str) -> Result<Box<dyn Check>, Vec<Problem>> {
-    let at = BuildContext {
-        name: "a page".into(),
-        folder: "/nowhere".into(),
-        every: Duration::from_secs(30),
-        timeout: Duration::from_secs(5),
-        net: Net::new(),
-    };
-    read::<HttpSettings>(serde_yaml::from_str(section).unwrap())?.build(&at)
-}
-
-fn told(reading: &Reading) -> String {
-    match &reading.outcome {
-        Outcome::Pass => "pass".into(),
-        Outcome::Fail(reason) => format!("fail: {reason}"),
-        Outcome::Unknown(reason) => format!("unknown: {reason}"),
-    }
+    build_kind::<HttpSettings>(section)
 }
 
 async fn look(section: &str, within: Duration) -> Reading {
@@ -176,6 +162,7 @@ async fn bodies_without_end() {
     })
     .await;
     check(&url(endless), "", "fail: the body is larger than 1 MiB").await;
+    check(&url(endless), "status: 204", "fail: status 200, expected 204").await;
     check(&url(endless), "max_bytes: 64KiB", "fail: the body is larger than 64 KiB").await;
 
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -288,6 +275,9 @@ async fn redirects() {
     check(&site, "status: 302", "pass").await;
     check(&format!("{site}/loop"), "follow: 3", &format!("fail: more than 3 redirects, the last from {site}/loop")).await;
     check(&format!("{site}/file"), "follow: 3", "fail: redirect to file:///etc/passwd, which is neither http nor https").await;
+    check(&format!("{site}/file"), "status: 302", "pass").await;
+    let bare = "fail: status 302, expected 200-299: redirect to something that is no URL, not followed";
+    check(&format!("{site}/bad"), "", bare).await;
     check(&format!("{site}/bad"), "follow: 3", "fail: status 302, with a redirect that is no URL").await;
 }
 
@@ -321,12 +311,15 @@ async fn what_is_sent() {
 async fn no_secret_is_shown() {
     let echo = serve(async |stream| answer(stream, b"HTTP/1.1 200 OK\r\n\r\nwrong token CANARY-1, body CANARY-2").await).await;
     let reading = check(
-        &format!("http://{echo}/?key=CANARY-3&all#CANARY-4"),
+        &format!("http://{echo}/?key=CANARY-3&CANARY-5#CANARY-4"),
         "contains: fine, bearer: CANARY-1, body: CANARY-2",
         "fail: the answer has no `fine`: `wrong token ***, body ***`",
     )
     .await;
-    assert_eq!(*reading.target.key, format!("http://{echo}/?key=***&all"));
+    assert_eq!(*reading.target.key, format!("http://{echo}/?key=***&***"));
+    let echo = page(b"HTTP/1.1 200 OK\r\n\r\n{\"token\": \"CANARY-1\"}").await;
+    let told = r#"fail: `$.token` is "***", expected 1"#;
+    check(&echo, r#"json: { "$.token": 1 }, headers: { X-Key: CANARY-1 }"#, told).await;
     let refused = closed_port().await;
     let reading = check(&format!("http://{refused}/?key=CANARY"), "", "fail: connection refused").await;
     assert!(!format!("{reading:?}").contains("CANARY"));
@@ -416,19 +409,15 @@ async fn without_files() {
 }
 
 #[test]
+fn the_documented_example_builds() {
+    build(&documented_example::<HttpSettings>("http")).map(drop).unwrap();
+}
+
+#[test]
 fn every_problem_at_once() {
     #[track_caller]
     fn check(section: &str, expect: &[&str]) {
-        let problems = build(section).err().unwrap_or_default();
-        let step = |step: &PathStep| match step {
-            PathStep::Key(key) => key.clone(),
-            PathStep::Index(index) => index.to_string(),
-        };
-        let told: Vec<_> = problems
-            .iter()
-            .map(|problem| format!("{}: {}", problem.path.iter().map(step).collect::<Vec<_>>().join("/"), problem.message))
-            .collect();
-        assert_eq!(told, expect);
+        assert_eq!(told_problems(build(section)), expect);
     }
     check("{}", &[": `url` is missing"]);
     check("{ url: 'http://a', urls: ['http://b'] }", &["url: `url` and `urls` are both given"]);

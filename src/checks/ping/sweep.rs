@@ -1,5 +1,6 @@
 //! One run over all targets: the echoes of each, and what they make together.
 
+use std::iter;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -36,12 +37,12 @@ impl<'a> Sweep<'a> {
     /// on one timer, and a target that answers at once has gone before the last one is asked.
     pub async fn over(&self, targets: &[Listed]) -> Vec<Reading> {
         let mut looks = FuturesUnordered::new();
-        let mut done = Vec::with_capacity(targets.len());
+        let mut readings: Vec<Option<Reading>> = vec![None; targets.len()];
         for (index, listed) in targets.iter().enumerate() {
             let turn = async {
                 let slot = self.run.slot().await;
                 if listed.address.is_some() {
-                    self.check.net.icmp().turn().await;
+                    self.check.turn().await;
                 }
                 slot
             };
@@ -50,7 +51,7 @@ impl<'a> Sweep<'a> {
                 tokio::select! {
                     biased;
                     slot = &mut turn => break slot,
-                    Some(reading) = looks.next(), if !looks.is_empty() => done.push(reading),
+                    Some((index, reading)) = looks.next(), if !looks.is_empty() => readings[index] = Some(reading),
                 }
             };
             looks.push(async move {
@@ -60,43 +61,49 @@ impl<'a> Sweep<'a> {
                 (index, reading)
             });
         }
-        while let Some(reading) = looks.next().await {
-            done.push(reading);
+        while let Some((index, reading)) = looks.next().await {
+            readings[index] = Some(reading);
         }
-        done.sort_unstable_by_key(|(index, _)| *index);
-        done.into_iter().map(|(_, reading)| reading).collect()
+        readings.into_iter().flatten().collect()
     }
 
     /// Looks at one target. An address has had the turn of its first echo.
     async fn look(&self, listed: &Listed) -> Reading {
-        let deadline = Instant::now() + self.run.timeout;
+        let begun = Instant::now();
         let address = match listed.address {
             Some(address) => address,
-            None => match self.resolve(&listed.target).await {
+            // Boxed: most targets are addresses, and need no room for a look-up.
+            None => match Box::pin(self.resolve(&listed.target)).await {
                 Ok(address) => address,
                 Err(reading) => return reading,
             },
         };
         let start = Instant::now();
-        let echoes = (0..self.check.count).map(|number| async move {
-            if number > 0 {
-                sleep_until(start + self.check.interval * number).await;
-                self.check.net.icmp().turn().await;
-            }
-            let within = deadline.saturating_duration_since(Instant::now());
-            self.check.net.icmp().echo(&self.sockets, address, &self.check.payload, within).await
+        let within = self.run.timeout.saturating_sub(start - begun);
+        let later = (1..self.check.count).map(|number| async move {
+            let after = self.check.interval * number;
+            sleep_until(start + after).await;
+            self.check.turn().await;
+            // Not until a fixed moment: the time it waited for its turn is not the target's.
+            self.echo(address, within.saturating_sub(after)).await
         });
-        let echoes = future::join_all(echoes).await;
+        let (first, later) = future::join(self.echo(address, within), future::join_all(later)).await;
+        let echoes: Vec<Echo> = iter::once(first).chain(later).collect();
         self.reading(&listed.target, &echoes)
     }
 
-    /// The first address of a name, which takes the turn of an echo then.
+    async fn echo(&self, address: IpAddr, within: Duration) -> Echo {
+        self.check.net.icmp().echo(&self.sockets, address, &self.check.payload, within).await
+    }
+
+    /// The first address of a name, which takes the turn of an echo then. A third of the timeout leaves the last
+    /// echo, sent by the half, time for its reply.
     async fn resolve(&self, target: &Arc<Target>) -> Result<IpAddr, Reading> {
-        let addresses = self.check.net.resolve(&target.key, self.run.timeout / 2).await.map_err(|fault| unresolved(target, &fault))?;
+        let addresses = self.check.net.resolve(&target.key, self.run.timeout / 3).await.map_err(|fault| unresolved(target, &fault))?;
         let Some(address) = addresses.first() else {
             return Err(unresolved(target, &LookupError::NoAddress(target.key.to_string())));
         };
-        self.check.net.icmp().turn().await;
+        self.check.turn().await;
         Ok(*address)
     }
 

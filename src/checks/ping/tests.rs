@@ -1,9 +1,9 @@
 //! Settings as a table, real echoes on loopback, and network namespaces for what loopback cannot show.
 
-use std::process::Command;
 use std::time::Instant;
 
 use super::*;
+use crate::checks::namespace::{inside as in_namespace, left_out};
 use crate::domain::reading::Outcome;
 use crate::net::LookupError;
 use crate::net::icmp::Sockets;
@@ -72,7 +72,9 @@ fn bad_settings() {
 fn the_longest_run_counts_pacing() {
     let check = build("{ targets: [10.0.0.0/16], count: 2, interval: 1ms }", &context()).unwrap();
     let echoes = 2 * 65_534;
-    assert_eq!(check.longest(&Run::alone(TIMEOUT, 1)), TIMEOUT + TIMEOUT / 20 + SPACING * echoes);
+    assert_eq!(check.longest(&Run::alone(TIMEOUT, 1)), TIMEOUT + TIMEOUT / 20 + Duration::from_micros(10) * echoes);
+    let check = build("{ targets: [10.0.0.1-100], count: 1, rate: 50 }", &context()).unwrap();
+    assert_eq!(check.longest(&Run::alone(TIMEOUT, 1)), TIMEOUT + TIMEOUT / 20 + Duration::from_secs(2));
 }
 
 #[test]
@@ -157,43 +159,14 @@ fn silence_is_said_for_people() {
     assert_eq!(&*sweep::silence(2, Duration::from_millis(400)), "no reply to 2 echoes in 400 ms");
 }
 
-// What follows runs this very test again inside a network namespace made for it, and needs root.
-
 /// Whether echoes may be sent here; says so where not.
 fn may_ping(test: &str) -> bool {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let answer = runtime.block_on(async { Net::new().icmp().echo(&Sockets::default(), [127, 0, 0, 1].into(), &[], TIMEOUT).await });
     if let crate::net::icmp::Echo::Unsent(reason) = &answer {
-        println!("skipped: {test}: {reason}");
+        left_out(test, reason);
     }
     !matches!(answer, crate::net::icmp::Echo::Unsent(_))
-}
-
-/// Runs `inside` in a fresh network namespace after `setup` (a shell script). The test binary starts
-/// itself again there, with only this test; the environment tells it that it is there.
-fn in_namespace(test: &str, setup: &str, inside: impl FnOnce()) {
-    const INSIDE: &str = "VAKHTA_TEST_INSIDE";
-    if std::env::var(INSIDE).as_deref() == Ok(test) {
-        return inside();
-    }
-    if !rustix::process::geteuid().is_root() {
-        println!("skipped: {test} needs root for a network namespace");
-        return;
-    }
-    let path = format!("{}::{test}", module_path!().split_once("::").unwrap().1);
-    let again = format!("set -e; {setup}\nexec \"$0\" --exact {path} --nocapture");
-    let binary = std::env::current_exe().unwrap();
-    let run = Command::new("unshare").args(["--net", "sh", "-c", &again]).arg(binary).env(INSIDE, test).output();
-    match run {
-        Ok(output) if String::from_utf8_lossy(&output.stderr).contains("unshare failed") => println!("skipped: {test}: no namespaces here"),
-        Ok(output) => assert!(
-            output.status.success() && String::from_utf8_lossy(&output.stdout).contains("1 passed"),
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        ),
-        Err(error) => println!("skipped: {test}: unshare: {error}"),
-    }
 }
 
 /// Lets any group use unprivileged sockets.
@@ -207,9 +180,9 @@ const BLACKHOLE: &str =
 #[test]
 fn both_sorts_of_sockets_work() {
     for (sort, setup) in [("unprivileged", UNPRIVILEGED), ("raw", RAW)] {
-        in_namespace("both_sorts_of_sockets_work", setup, || {
+        in_namespace("checks::ping::tests::both_sorts_of_sockets_work", setup, || {
             println!("{sort}");
-            let readings = readings("{ targets: [127.0.0.1, '::1'], interval: 1ms }");
+            let readings = readings("{ targets: [127.0.0.1, '::1', localhost], interval: 1ms }");
             assert!(readings.iter().all(|reading| reading.outcome == Outcome::Pass), "{readings:?}");
         });
     }
@@ -217,15 +190,40 @@ fn both_sorts_of_sockets_work() {
 
 #[test]
 fn a_raw_socket_loses_nothing_of_five_thousand() {
-    in_namespace("a_raw_socket_loses_nothing_of_five_thousand", RAW, five_thousand_addresses_lose_nothing);
+    in_namespace("checks::ping::tests::a_raw_socket_loses_nothing_of_five_thousand", RAW, five_thousand_addresses_lose_nothing);
+}
+
+#[test]
+fn a_slow_pace_does_not_look_like_loss() {
+    if !may_ping("a_slow_pace_does_not_look_like_loss") {
+        return;
+    }
+    // 60 echoes at this rate take longer than the timeout of any of them.
+    let readings = readings("{ targets: [127.0.0.1-20], interval: 1ms, rate: 100 }");
+    assert!(readings.iter().all(|reading| reading.value("loss") == Some(0.0)), "{readings:?}");
+}
+
+#[test]
+fn no_file_descriptor_left_is_our_trouble_and_passes() {
+    let setup = format!("{UNPRIVILEGED}; ulimit -n 64");
+    in_namespace("checks::ping::tests::no_file_descriptor_left_is_our_trouble_and_passes", &setup, || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let check = build("{ targets: [127.0.0.1], count: 1 }", &context()).unwrap();
+            let run = Run::alone(TIMEOUT, Ping::AT_ONCE);
+            let all: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+            let reason = "127.0.0.1 unknown: cannot open an ICMP socket: Too many open files (os error 24);";
+            assert_eq!(shown(&check.run(&run).await[0]), reason);
+            drop(all);
+            assert_eq!(check.run(&run).await[0].outcome, Outcome::Pass);
+        });
+    });
 }
 
 #[test]
 fn without_permission_all_targets_share_one_reason() {
-    let setup = format!("{RAW}; set -- setpriv --bounding-set -net_raw --inh-caps -net_raw \"$0\"; exec \"$@\" --exact {} --nocapture", {
-        "checks::ping::tests::without_permission_all_targets_share_one_reason"
-    });
-    in_namespace("without_permission_all_targets_share_one_reason", &setup, || {
+    let setup = format!("{RAW}; set -- setpriv --bounding-set -net_raw --inh-caps -net_raw");
+    in_namespace("checks::ping::tests::without_permission_all_targets_share_one_reason", &setup, || {
         let readings = readings("{ targets: [127.0.0.1-9] }");
         let reasons: Vec<_> = readings
             .iter()
@@ -238,7 +236,7 @@ fn without_permission_all_targets_share_one_reason() {
 
 #[test]
 fn silent_hosts_are_waited_for_together() {
-    in_namespace("silent_hosts_are_waited_for_together", &format!("{UNPRIVILEGED}; {BLACKHOLE}"), || {
+    in_namespace("checks::ping::tests::silent_hosts_are_waited_for_together", &format!("{UNPRIVILEGED}; {BLACKHOLE}"), || {
         let start = Instant::now();
         let readings = readings("{ targets: [10.9.4.0-10.9.7.231], count: 2, interval: 1ms }");
         assert_eq!(shown(&readings[999]), "10.9.7.231 fail: no reply to 2 echoes in 400 ms; loss");
@@ -249,7 +247,7 @@ fn silent_hosts_are_waited_for_together() {
 
 #[test]
 fn no_route_of_our_own_says_nothing_of_the_target() {
-    in_namespace("no_route_of_our_own_says_nothing_of_the_target", UNPRIVILEGED, || {
+    in_namespace("checks::ping::tests::no_route_of_our_own_says_nothing_of_the_target", UNPRIVILEGED, || {
         let readings = readings("{ targets: [10.0.0.1, '2001:db8::1'] }");
         let reason = "cannot send the echo: io error: Network is unreachable (os error 101)";
         assert_eq!(
@@ -272,7 +270,7 @@ const ROUTER: &str = "ip link set lo up; echo '1 0' > /proc/sys/net/ipv4/ping_gr
 
 #[test]
 fn a_router_that_knows_no_way_is_no_reply() {
-    in_namespace("a_router_that_knows_no_way_is_no_reply", ROUTER, || {
+    in_namespace("checks::ping::tests::a_router_that_knows_no_way_is_no_reply", ROUTER, || {
         let readings = readings("{ targets: [10.0.0.1, 10.5.0.1, 10.6.0.1, 10.7.0.1, 'fd05::1'], count: 1 }");
         let expect = [
             "10.0.0.1 pass loss rtt rtt_min rtt_max",

@@ -20,10 +20,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::checks::{Check, Kind, Run};
+use crate::checks::{Check, Kind, Run, outcome_of};
 use crate::domain::reading::{Outcome, Reading, Target};
 use crate::net::trace::Trace;
-use crate::net::{Endpoint, Fault, Host, Net, tls, words};
+use crate::net::{Endpoint, Fault, Host, LookupError, Net, tls, words};
 use crate::settings::Secret;
 
 /// Built from [`TcpSettings`].
@@ -114,24 +114,27 @@ impl Tcp {
         let started = Instant::now();
         let link = connect_any(&addresses, port.endpoint.port, within).await.map_err(|error| Fault::from(&error))?;
         progress.measured.push(("connect", started.elapsed().as_secs_f64()));
-        match (&self.tls, trace, &port.server_name) {
-            (Some(tls), Some(trace), Some(name)) => {
-                progress.stage = Stage::Handshake;
-                let handshake = Instant::now();
-                let stream = link.into_stream().map_err(|error| Fault::from(&error))?;
-                let secured = trace.over(tls.connect(name.clone(), stream)).await;
-                let mut secured = secured.map_err(|error| handshake_fault(&error, trace))?;
-                progress.measured.push(("tls", handshake.elapsed().as_secs_f64()));
-                self.dialogue(&mut secured, progress).await?;
-            }
-            _ if self.send.is_some() || self.expect.is_some() => {
-                let mut stream = link.into_stream().map_err(|error| Fault::from(&error))?;
-                self.dialogue(&mut stream, progress).await?;
-            }
-            _ => {}
+        if self.tls.is_some() || self.send.is_some() || self.expect.is_some() {
+            // Boxed: the thousands of looks that only connect need not carry the room for it.
+            Box::pin(self.talk(port, link, progress, trace)).await?;
         }
         progress.measured.push(("latency", started.elapsed().as_secs_f64()));
         Ok(())
+    }
+
+    async fn talk(&self, port: &Port, link: Link, progress: &mut Progress, trace: Option<&Trace>) -> Result<(), Fault> {
+        let mut stream = link.into_stream().map_err(|error| Fault::from(&error))?;
+        match (&self.tls, trace, &port.server_name) {
+            (Some(tls), Some(trace), Some(name)) => {
+                progress.stage = Stage::Handshake;
+                let started = Instant::now();
+                let secured = trace.over(tls.connect(name.clone(), stream)).await;
+                let mut secured = secured.map_err(|error| handshake_fault(&error, trace))?;
+                progress.measured.push(("tls", started.elapsed().as_secs_f64()));
+                self.dialogue(&mut secured, progress).await
+            }
+            _ => self.dialogue(&mut stream, progress).await,
+        }
     }
 
     async fn addresses(&self, port: &Port, within: Duration, progress: &mut Progress) -> Result<Vec<IpAddr>, Fault> {
@@ -165,11 +168,11 @@ impl Tcp {
     }
 
     async fn await_answer(&self, stream: &mut (impl AsyncRead + Unpin), expect: &Expect, answer: &mut Vec<u8>) -> Result<(), Fault> {
-        let mut chunk = [0; 4096];
+        let mut stream = stream.take(self.max_bytes as u64);
         let mut searched = 0;
         loop {
-            let room = chunk.len().min(self.max_bytes - answer.len());
-            let length = match stream.read(&mut chunk[..room]).await {
+            answer.reserve(1024);
+            let length = match stream.read_buf(answer).await {
                 Ok(length) => length,
                 // What came before the reset was searched already.
                 Err(error) if answer.is_empty() => return Err(Fault::from(&error)),
@@ -181,7 +184,6 @@ impl Tcp {
                     false => format!("the answer has no {expect}: `{}`", self.excerpt(answer)),
                 }));
             }
-            answer.extend_from_slice(&chunk[..length]);
             if expect.is_in(answer, searched) {
                 return Ok(());
             }
@@ -201,7 +203,7 @@ impl Tcp {
     fn too_late(&self, port: &Port, within: Duration, progress: &Progress) -> Fault {
         let span = words::span(within);
         match (progress.stage, &port.endpoint.host, &self.expect) {
-            (Stage::LookUp, Host::Name(name), _) => Fault::Ours(format!("no answer to the look-up of {name} in {span}")),
+            (Stage::LookUp, Host::Name(name), _) => Fault::from(&LookupError::NoAnswer { name: name.to_string(), within }),
             (Stage::LookUp | Stage::Connect, ..) => Fault::Theirs(format!("no connection in {span}")),
             (Stage::Handshake, ..) => Fault::Theirs(format!("no end of the TLS handshake in {span}")),
             (Stage::Send, ..) => Fault::Theirs(format!("nobody took what was sent in {span}")),
@@ -305,12 +307,5 @@ fn handshake_fault(error: &io::Error, trace: &Trace) -> Fault {
             Fault::Theirs(reason) => Fault::Theirs(format!("{reason} in the TLS handshake")),
             ours => ours,
         },
-    }
-}
-
-fn outcome_of(fault: Fault) -> Outcome {
-    match fault {
-        Fault::Theirs(reason) => Outcome::Fail(words::clean(&reason).into()),
-        Fault::Ours(reason) => Outcome::Unknown(words::clean(&reason).into()),
     }
 }

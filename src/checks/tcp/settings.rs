@@ -15,7 +15,7 @@ use crate::checks::{Check, pattern};
 use crate::domain::reading::Target;
 use crate::net::tls::TlsPolicy;
 use crate::net::{Endpoint, Host};
-use crate::settings::{BuildContext, Problem, Secret, Settings, Size, one_or_many};
+use crate::settings::{BuildContext, Listed, Problem, Problems, Secret, Settings, Size, one_or_many};
 
 const DEFAULT_MAX_BYTES: u64 = 64 << 10;
 const MOST_BYTES: u64 = 16 << 20;
@@ -80,73 +80,52 @@ impl Settings for TcpSettings {
     type Plugin = dyn Check;
 
     fn build(self, at: &BuildContext) -> Result<Box<dyn Check>, Vec<Problem>> {
-        let mut problems = Vec::new();
-        let tls = self.tls.build(at).unwrap_or_else(|found| {
-            problems.extend(found);
-            None
-        });
-        let expect = expectation(self.expect, self.expect_regex).unwrap_or_else(|problem| {
-            problems.push(problem);
-            None
-        });
+        let mut problems = Problems::default();
+        let tls = problems.keep_all(self.tls.build(at));
+        let expect = problems.keep(expectation(self.expect, self.expect_regex)).flatten();
         if self.send.as_ref().is_some_and(|text| text.expose().is_empty()) {
-            problems.push(Problem::at("send", "`send` is empty").help("Delete it to send nothing."));
+            problems.0.push(Problem::at("send", "`send` is empty").help("Delete it to send nothing."));
         }
         let max_bytes = self.max_bytes.unwrap_or(Size(DEFAULT_MAX_BYTES)).0;
         if !(1..=MOST_BYTES).contains(&max_bytes) {
-            problems.push(Problem::at("max_bytes", "`max_bytes` must be from 1 byte to 16 MiB"));
+            problems.0.push(Problem::at("max_bytes", "`max_bytes` must be from 1 byte to 16 MiB"));
         }
-        let name = tls.as_ref().and_then(|tls| tls.name.as_ref());
-        let mut ports = Vec::new();
-        match one_or_many(("address", self.address), ("addresses", self.addresses)) {
-            Err(found) => problems.extend(found),
-            Ok(listed) => {
-                for address in listed {
-                    match Endpoint::parse(&address.text) {
-                        Err(message) => problems.push(address.problem(message)),
-                        Ok(endpoint) => {
-                            let server_name = tls.is_some().then(|| name.cloned().or_else(|| server_name_of(&endpoint.host))).flatten();
-                            if tls.is_some() && server_name.is_none() {
-                                problems
-                                    .push(address.problem("no certificate can be for this host").help("Write `tls: { server_name: … }`."));
-                            }
-                            ports.push(Port { target: Target::new(address.text), endpoint, server_name });
-                        }
-                    }
-                }
-            }
-        }
-        if !problems.is_empty() {
-            return Err(problems);
+        let listed = problems.keep_all(one_or_many(("address", self.address), ("addresses", self.addresses)));
+        let ports: Vec<_> = listed.into_iter().filter_map(|listed| problems.keep(port(listed, tls.as_ref()))).collect();
+        if !problems.0.is_empty() {
+            return Err(problems.0);
         }
         let (tls, send, net) = (tls.map(|tls| tls.connector), self.send, at.net.clone());
         Ok(Box::new(Tcp { ports, tls, send, expect, max_bytes: max_bytes as usize, net }))
     }
 }
 
+fn port(listed: Listed, tls: Option<&Secured>) -> Result<Port, Problem> {
+    let endpoint = Endpoint::parse(&listed.text).map_err(|message| listed.problem(message))?;
+    let nameless = || listed.problem("no certificate can be for this host").help("Write `tls: { server_name: … }`.");
+    let server_name = match tls {
+        Some(tls) => Some(tls.name.clone().or_else(|| server_name_of(&endpoint.host)).ok_or_else(nameless)?),
+        None => None,
+    };
+    Ok(Port { target: Target::new(listed.text), endpoint, server_name })
+}
+
 impl TlsSetting {
     fn build(self, at: &BuildContext) -> Result<Option<Secured>, Vec<Problem>> {
         let Self::On(section) = self else { return Ok(None) };
-        let mut problems = Vec::new();
+        let mut problems = Problems::default();
         let in_tls = |key: &str, message: String| Problem::at(key, message).below_key("tls");
-        let name = section.server_name.and_then(|text| match ServerName::try_from(text.clone()) {
-            Ok(name) => Some(name),
-            Err(_) => {
-                problems.push(in_tls("server_name", format!("`{text}` is not a host name")));
-                None
-            }
-        });
+        let not_a_name = |text: &str| in_tls("server_name", format!("`{text}` is not a host name"));
+        let name = section.server_name.map(|text| ServerName::try_from(text.clone()).map_err(|_| not_a_name(&text)));
+        let name = problems.keep(name.transpose()).flatten();
         let policy = TlsPolicy { ca: section.ca.map(|file| at.folder.join(file)), insecure: section.insecure };
-        match at.net.tls(&policy) {
-            Ok(client) if problems.is_empty() => {
+        let client = problems.keep(at.net.tls(&policy).map_err(|error| in_tls("ca", error.to_string())));
+        match client.filter(|_| problems.0.is_empty()) {
+            Some(client) => {
                 at.net.load_authorities();
                 Ok(Some(Secured { connector: TlsConnector::from(client), name }))
             }
-            Ok(_) => Err(problems),
-            Err(error) => {
-                problems.push(in_tls("ca", error.to_string()));
-                Err(problems)
-            }
+            None => Err(problems.0),
         }
     }
 }

@@ -8,36 +8,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
 use super::*;
+use crate::checks::testing::{build_kind, documented_example, told, told_problems};
 use crate::net::testing::{Authority, DAY, again, answer, closed_port, self_signed_server, serve, serve_tls, use_up_files};
-use crate::settings::{BuildContext, PathStep, Problem, Settings, read};
+use crate::settings::Problem;
 
 fn build(section: &str) -> Result<Box<dyn Check>, Vec<Problem>> {
-    let at = BuildContext {
-        name: "a port".into(),
-        folder: "/nowhere".into(),
-        every: Duration::from_secs(30),
-        timeout: Duration::from_secs(5),
-        net: Net::new(),
-    };
-    read::<TcpSettings>(serde_yaml::from_str(section).unwrap())?.build(&at)
+    build_kind::<TcpSettings>(section)
 }
 
 async fn look(section: &str, within: Duration) -> Vec<Reading> {
     build(section).unwrap().run(&Run::alone(within, 10)).await
 }
 
-fn words(reading: &Reading) -> String {
-    match &reading.outcome {
-        Outcome::Pass => "pass".into(),
-        Outcome::Fail(reason) => format!("fail: {reason}"),
-        Outcome::Unknown(reason) => format!("unknown: {reason}"),
-    }
-}
-
 /// One look at one address, `rest` being the other keys of the section.
 async fn check(address: SocketAddr, rest: &str, expect: &str) -> Reading {
     let readings = look(&format!("{{ address: '{address}', {rest} }}"), Duration::from_secs(5)).await;
-    assert_eq!(readings.iter().map(words).collect::<Vec<_>>(), [expect]);
+    assert_eq!(readings.iter().map(told).collect::<Vec<_>>(), [expect]);
     assert_eq!(*readings[0].target.key, *address.to_string());
     readings.into_iter().next().unwrap()
 }
@@ -45,7 +31,7 @@ async fn check(address: SocketAddr, rest: &str, expect: &str) -> Reading {
 /// The same against a server that hangs somewhere.
 async fn check_hung(address: SocketAddr, rest: &str, expect: &str) {
     let readings = look(&format!("{{ address: '{address}', {rest} }}"), Duration::from_millis(40)).await;
-    assert_eq!(readings.iter().map(words).collect::<Vec<_>>(), [expect]);
+    assert_eq!(readings.iter().map(told).collect::<Vec<_>>(), [expect]);
 }
 
 #[tokio::test]
@@ -62,7 +48,7 @@ async fn a_connection_is_enough() {
 async fn names_are_looked_up() {
     let open = serve(async |stream| drop(stream)).await;
     let readings = look(&format!("address: 'localhost:{}'", open.port()), Duration::from_secs(5)).await;
-    assert_eq!(words(&readings[0]), "pass");
+    assert_eq!(told(&readings[0]), "pass");
     assert!(readings[0].value("resolve").is_some());
 }
 
@@ -111,7 +97,7 @@ async fn one_deadline_for_all() {
     })
     .await;
     let reading = look(&format!("{{ address: '{babbling}', expect: PONG }}"), Duration::from_millis(40)).await;
-    assert!(words(&reading[0]).starts_with("fail: the answer has no `PONG` after 40 ms: `-"), "{}", words(&reading[0]));
+    assert!(told(&reading[0]).starts_with("fail: the answer has no `PONG` after 40 ms: `-"), "{}", told(&reading[0]));
     let flood = serve(async |mut stream| while stream.write_all(&[b'x'; 4096]).await.is_ok() {}).await;
     let shown = "x".repeat(60);
     check(flood, "expect: PONG", &format!("fail: the first 64 KiB of the answer have no `PONG`: `{shown}…`")).await;
@@ -187,7 +173,7 @@ async fn many_addresses_in_their_order() {
     })));
     let check = build(&format!("addresses: ['{closed}', '{open}', 'localhost:{}']", open.port())).unwrap();
     let readings = check.run(&run).await;
-    let seen: Vec<_> = readings.iter().map(|reading| (reading.target.key.to_string(), words(reading))).collect();
+    let seen: Vec<_> = readings.iter().map(|reading| (reading.target.key.to_string(), told(reading))).collect();
     assert_eq!(
         seen,
         [
@@ -213,40 +199,30 @@ async fn without_files() {
     let files = use_up_files();
     let readings = tcp.run(&Run::alone(Duration::from_secs(5), 1)).await;
     drop(files);
-    assert_eq!(words(&readings[0]), "unknown: too many open files on this machine");
+    assert_eq!(told(&readings[0]), "unknown: too many open files on this machine");
+}
+
+#[test]
+fn the_documented_example_builds() {
+    build(&documented_example::<TcpSettings>("tcp")).map(drop).unwrap();
 }
 
 #[test]
 fn every_problem_at_once() {
     #[track_caller]
     fn check(section: &str, expect: &[&str]) {
-        let problems = build(section).err().unwrap_or_default();
-        let told: Vec<_> = problems
-            .iter()
-            .map(|problem| {
-                let path: Vec<_> = problem
-                    .path
-                    .iter()
-                    .map(|step| match step {
-                        PathStep::Key(key) => key.clone(),
-                        PathStep::Index(index) => index.to_string(),
-                    })
-                    .collect();
-                format!("{}: {}", path.join("."), problem.message)
-            })
-            .collect();
-        assert_eq!(told, expect);
+        assert_eq!(told_problems(build(section)), expect);
     }
     check("{}", &[": `address` is missing"]);
     check("addresses: []", &["addresses: `addresses` is empty"]);
     check("{ address: 'a:1', addresses: ['b:1'] }", &["address: `address` and `addresses` are both given"]);
-    check("addresses: ['a:1', 'b:1', 'a:1']", &["addresses.2: `a:1` is listed twice"]);
+    check("addresses: ['a:1', 'b:1', 'a:1']", &["addresses/2: `a:1` is listed twice"]);
     check("{ address: 'a:1', sned: x }", &["sned: unknown key `sned`"]);
-    check("{ address: 'a:1', tls: { cs: x } }", &["tls.cs: unknown key `cs`"]);
+    check("{ address: 'a:1', tls: { cs: x } }", &["tls/cs: unknown key `cs`"]);
     check(
         "{ address: nowhere, expect: a, expect_regex: b, max_bytes: 0, send: '', tls: { ca: x.pem } }",
         &[
-            "tls.ca: cannot read /nowhere/x.pem: No such file or directory (os error 2)",
+            "tls/ca: cannot read /nowhere/x.pem: No such file or directory (os error 2)",
             "expect: `expect` and `expect_regex` are both given",
             "send: `send` is empty",
             "max_bytes: `max_bytes` must be from 1 byte to 16 MiB",

@@ -1,6 +1,7 @@
 //! ICMP echoes: one socket per version of IP for the whole program, and one pace for all checks.
 
 mod options;
+mod pace;
 
 use std::fmt;
 use std::io;
@@ -9,17 +10,13 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use surge_ping::{Client, Config, ICMP, IcmpPacket, PingIdentifier, PingSequence, SurgeError};
-use tokio::time::{Instant, sleep_until};
-
 use crate::domain::reading::Reason;
+pub use pace::Pace;
+use surge_ping::{Client, Config, ICMP, IcmpPacket, PingIdentifier, PingSequence, SurgeError};
 
-/// Between two echoes of the whole program, in the long run: 50,000 a second.
-pub const SPACING: Duration = Duration::from_micros(20);
-
-/// Echoes go out in small batches, because timers wake once a millisecond; never more than these
-/// 100 at once, whose replies fit even the smallest receive buffer.
-const BATCH: Duration = Duration::from_millis(2);
+/// Between two echoes of the whole program: 100,000 a second, at most 200 at once, whose replies fit into
+/// the smallest receive buffer that is usual.
+const SPACING: Duration = Duration::from_micros(10);
 
 /// What became of one echo.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,10 +47,11 @@ impl Echo {
 pub struct Icmp {
     v4: Mutex<Option<Client>>,
     v6: Mutex<Option<Client>>,
+    /// Tells our echoes on a raw socket from those of other programs.
+    identifier: PingIdentifier,
     /// One for all: on an unprivileged socket two checks of one host differ by nothing else.
     sequence: AtomicU16,
-    /// When the next echo may go.
-    next: Mutex<Option<Instant>>,
+    pace: Pace,
 }
 
 /// The sockets as one run finds them. A refusal is one reason, shared by all its targets, and is
@@ -65,19 +63,9 @@ pub struct Sockets {
 }
 
 impl Icmp {
-    /// Waits until the next echo may go. Call it before each [`echo`](Self::echo).
-    pub async fn turn(&self) {
-        let now = Instant::now();
-        let turn = {
-            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-            // Turns nobody took are lost, but for a batch.
-            let turn = next.filter(|next| *next + BATCH > now).unwrap_or(now.checked_sub(BATCH).unwrap_or(now));
-            *next = Some(turn + SPACING);
-            turn
-        };
-        if turn > now {
-            sleep_until(turn).await;
-        }
+    /// How fast echoes may go: take a turn before each [`echo`](Self::echo).
+    pub fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     /// Sends one echo and waits for what comes of it.
@@ -86,7 +74,7 @@ impl Icmp {
             Ok(client) => client,
             Err(reason) => return Echo::Unsent(reason.clone()),
         };
-        let mut pinger = client.pinger(address, identifier()).await;
+        let mut pinger = client.pinger(address, self.identifier).await;
         pinger.timeout(within);
         loop {
             let number = self.sequence.fetch_add(1, Ordering::Relaxed);
@@ -120,7 +108,13 @@ impl Icmp {
 
 impl Default for Icmp {
     fn default() -> Self {
-        Self { v4: Mutex::default(), v6: Mutex::default(), sequence: AtomicU16::new(0), next: Mutex::default() }
+        Self {
+            v4: Mutex::default(),
+            v6: Mutex::default(),
+            identifier: PingIdentifier(std::process::id() as u16),
+            sequence: AtomicU16::new(0),
+            pace: Pace::new(SPACING),
+        }
     }
 }
 
@@ -137,11 +131,6 @@ impl Sockets {
             IpAddr::V6(_) => self.v6.get_or_init(|| icmp.open(ICMP::V6)),
         }
     }
-}
-
-/// Tells our echoes on a raw socket from those of other programs.
-fn identifier() -> PingIdentifier {
-    PingIdentifier(std::process::id() as u16)
 }
 
 /// Why there is no socket, and what to do.

@@ -7,7 +7,7 @@ mod tests;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use file::ListFile;
@@ -41,9 +41,13 @@ impl TargetList {
         let mut problems = Vec::new();
         let mut inline = Vec::new();
         for (index, text) in targets.iter().enumerate() {
-            if let Err(message) = entry::read_into(&mut inline, text) {
-                problems.push(Problem::new(message).below_index(index).below_key("targets"));
-            }
+            let before = inline.len();
+            let message = match entry::read_into(&mut inline, text) {
+                Ok(()) if inline.len() > before => continue,
+                Ok(()) => "there is no target in it".to_owned(),
+                Err(message) => message,
+            };
+            problems.push(Problem::new(message).below_index(index).below_key("targets"));
         }
         let mut listed = Vec::new();
         let file = list.map(|path| {
@@ -78,28 +82,34 @@ impl TargetList {
     pub fn current(&self) -> Arc<[Listed]> {
         if let Some(file) = &self.file {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            match file.changed().map(|read| read.and_then(|listed| each_once(&self.inline, listed).map_err(|message| vec![message]))) {
-                None => {}
-                Some(Ok(all)) => {
-                    tracing::info!(list = %file.path().display(), targets = all.len(), "target list read again");
-                    *self.all.lock().unwrap_or_else(PoisonError::into_inner) = all;
-                }
-                Some(Err(lines)) => {
-                    let problems = lines.join("; ");
-                    tracing::warn!(list = %file.path().display(), problems, "target list is no good, the last good one stays");
-                }
+            if let Some(contents) = file.changed() {
+                self.take(file.path(), contents);
             }
         }
         self.last()
+    }
+
+    fn take(&self, path: &Path, contents: file::Contents) {
+        let list = path.display();
+        match contents.and_then(|listed| each_once(&self.inline, listed).map_err(|message| vec![message])) {
+            Ok(all) => {
+                tracing::info!(%list, targets = all.len(), "target list read again");
+                *self.all.lock().unwrap_or_else(PoisonError::into_inner) = all;
+            }
+            Err(problems) => {
+                tracing::warn!(%list, problems = problems.join("; "), "target list is no good, the last good one stays");
+            }
+        }
     }
 }
 
 /// Keeps the first entry of each key, and the order.
 fn each_once(inline: &[Listed], listed: Vec<Listed>) -> Result<Arc<[Listed]>, String> {
-    let mut seen = HashSet::with_capacity(inline.len() + listed.len());
-    let all: Arc<[Listed]> = inline.iter().cloned().chain(listed).filter(|one| seen.insert(one.target.key.clone())).collect();
-    if all.len() > MOST_TARGETS {
-        return Err(format!("{} targets are more than a list may have ({MOST_TARGETS})", all.len()));
+    let all = [inline, &listed].concat();
+    let mut seen = HashSet::with_capacity(all.len());
+    let once: Arc<[Listed]> = all.iter().filter(|one| seen.insert(&*one.target.key)).cloned().collect();
+    if once.len() > MOST_TARGETS {
+        return Err(format!("{} targets are more than a list may have ({MOST_TARGETS})", once.len()));
     }
-    Ok(all)
+    Ok(once)
 }

@@ -161,8 +161,8 @@ fn all_bad_lines_are_told_at_once() {
                   ips.txt:5: `10.0.0.0/8` has more than 65536 addresses";
     assert_eq!(folder.open().unwrap_err(), expect);
     assert_eq!(
-        open(&["x y", "?"], &folder.path()).unwrap_err(),
-        format!("`?` is neither an address nor a host name, CIDR block or range\n{expect}")
+        open(&["x y", "# z", "?"], &folder.path()).unwrap_err(),
+        format!("there is no target in it\n`?` is neither an address nor a host name, CIDR block or range\n{expect}")
     );
 }
 
