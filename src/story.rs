@@ -1,11 +1,16 @@
 //! Stories: what checks saw over time, and what people were told. The specification of the engine, in plain text.
 //!
-//! A story is a `checks.yaml`, a line `---`, and then lines of three sorts, in the order of time:
+//! A story is a `checks.yaml`, a line `---`, and then lines in the order of time. Configurations that are taken up later
+//! stand before the first line, each after a line `--- reload`.
 //!
 //! ```text
 //! 12:00:00 terminals 10.0.0.7:fail(no reply) 10.0.0.8:pass{rtt=0.02}     a run of the check, every target of it
 //! 12:00:00 x5 30s terminals 10.0.0.7:fail                                the same, five times, half a minute apart
 //! 12:00:00 ops answers later 30s                                         what the channel says to its next message
+//! 12:00:00 ops answers nothing                                           no answer before the next restart
+//! 13:00:00 restart                                                       the watch ends and begins anew with what it kept
+//! 13:00:00 crash                                                         likewise, without a last save
+//! 13:00:00 reload                                                        it takes up the next configuration of the story
 //! 13:00:00 .                                                             time passes
 //! > 12:01:00 ops failed 10.0.0.7 #1: no reply                            what came of it
 //! ```
@@ -26,6 +31,7 @@ use crate::config::{Environment, Source};
 use crate::domain::engine::{Delivery, Dispatch, Effect, Engine, Event, Input};
 use crate::domain::plan::Held;
 use crate::domain::reading::{Outcome, Reading, Report, Target};
+use crate::domain::state::State;
 use crate::domain::time::{Now, Steady};
 use crate::domain::watch::Watch;
 use crate::net::Net;
@@ -36,6 +42,8 @@ pub struct Story {
     source: String,
     config: String,
     watch: Watch,
+    /// What the lines `reload` take up, in their order.
+    later: Vec<Watch>,
     steps: Vec<Step>,
 }
 
@@ -48,7 +56,10 @@ struct Step {
 
 enum What {
     Report { check: Arc<str>, report: Report },
-    Answer { channel: String, answer: Delivery },
+    Answer { channel: String, answer: Option<Delivery> },
+    Restart,
+    Crash,
+    Reload,
     Nothing,
 }
 
@@ -56,30 +67,43 @@ impl Story {
     /// Reads a story. The error names the line and what is wrong with it.
     pub fn read(source: &str, path: &Path, env: &dyn Environment) -> Result<Self, String> {
         let (config, lines) = source.split_once("\n---\n").ok_or("a story has a line `---` between its checks.yaml and its lines")?;
-        let file = Source { path: path.to_owned(), text: config.to_owned() };
-        let watch = file.load(&crate::config::Registry::default(), env, &Net::new()).map_err(|report| report.to_string())?.watch;
+        let load = |text: &str| {
+            let file = Source { path: path.to_owned(), text: text.to_owned() };
+            file.load(&crate::config::Registry::default(), env, &Net::new()).map(|config| config.watch).map_err(|report| report.to_string())
+        };
+        let mut watches = config.split("\n--- reload\n").map(load).collect::<Result<Vec<_>, _>>()?;
+        let watch = watches.remove(0);
+        let known: Vec<Arc<str>> =
+            watch.checks.iter().chain(watches.iter().flat_map(|watch| &watch.checks)).map(|plan| plan.name.clone()).collect();
         let first = config.lines().count() + 1;
         let mut steps = Vec::new();
         for (index, line) in lines.lines().enumerate() {
             if !line.starts_with('>') && !line.trim().is_empty() && !line.starts_with('#') {
-                let read = Reader { watch: &watch, line: index }.line(line);
+                let read = Reader { zone: watch.zone, checks: &known, line: index }.line(line);
                 steps.extend(read.map_err(|error| format!("{}:{}: {error}", path.display(), first + index + 1))?);
             }
         }
         // Repeated lines may reach past the ones below them; what happens first comes first.
         steps.sort_by_key(|step| step.at);
-        Ok(Self { source: lines.to_owned(), config: config.to_owned(), watch, steps })
+        Ok(Self { source: lines.to_owned(), config: config.to_owned(), watch, later: watches, steps })
     }
 
     /// Plays the story in virtual time and returns it with what came of it.
     pub fn play(&self) -> String {
-        let mut player = Player::new(&self.watch, self.steps.first().map_or_else(Utc::now, |step| step.at));
+        let mut player = Player::new(&self.watch, &self.later, self.steps.first().map_or_else(Utc::now, |step| step.at));
         for step in &self.steps {
             player.pass_time_until(step.at);
             player.line = step.line;
             match &step.what {
                 What::Report { check, report } => player.step(Input::Report { check: check.clone(), report: report.clone() }),
                 What::Answer { channel, answer } => player.answers.entry(channel.clone()).or_default().push_back(answer.clone()),
+                What::Restart => {
+                    let last = player.engine.linger();
+                    last.into_iter().for_each(|change| player.kept.apply(change));
+                    player.begin_anew();
+                }
+                What::Crash => player.begin_anew(),
+                What::Reload => player.reload(),
                 What::Nothing => {}
             }
         }
@@ -95,20 +119,50 @@ impl Story {
 }
 
 /// The engine and channels that answer as the story says.
-struct Player {
+struct Player<'a> {
     engine: Engine,
+    watch: &'a Watch,
+    later: std::slice::Iter<'a, Watch>,
+    /// What a store would hold.
+    kept: State,
     zone: Tz,
     start: DateTime<Utc>,
     now: DateTime<Utc>,
     line: usize,
-    answers: HashMap<String, VecDeque<Delivery>>,
+    answers: HashMap<String, VecDeque<Option<Delivery>>>,
     told: Vec<(usize, String)>,
 }
 
-impl Player {
-    fn new(watch: &Watch, start: DateTime<Utc>) -> Self {
+impl<'a> Player<'a> {
+    fn new(watch: &'a Watch, later: &'a [Watch], start: DateTime<Utc>) -> Self {
         let (engine, zone) = (Engine::new(watch.clone()), watch.zone);
-        Self { engine, zone, start, now: start, line: 0, answers: HashMap::new(), told: Vec::new() }
+        Self {
+            engine,
+            watch,
+            later: later.iter(),
+            kept: State::default(),
+            zone,
+            start,
+            now: start,
+            line: 0,
+            answers: HashMap::new(),
+            told: Vec::new(),
+        }
+    }
+
+    /// A new life that knows what was kept, and nothing else.
+    fn begin_anew(&mut self) {
+        let (engine, effects) = Engine::restore(self.watch.clone(), self.kept.clone(), self.instant());
+        self.engine = engine;
+        self.follow(effects);
+        self.step(Input::Tick);
+    }
+
+    fn reload(&mut self) {
+        if let Some(next) = self.later.next() {
+            self.watch = next;
+            self.step(Input::Reload(next.clone()));
+        }
     }
 
     fn instant(&self) -> Now {
@@ -132,19 +186,28 @@ impl Player {
     fn step(&mut self, input: Input) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            for effect in self.engine.step(self.instant(), input) {
-                match effect {
-                    Effect::Send(dispatch) => {
-                        let answers = self.answers.get_mut(dispatch.channel.as_ref());
-                        let outcome = answers.and_then(VecDeque::pop_front).unwrap_or(Delivery::Taken);
-                        self.tell(sent(&dispatch, &outcome));
-                        inputs.push_back(Input::Delivered { dispatch: dispatch.id, outcome });
-                    }
-                    Effect::Log(event) => self.hold(&event),
-                    Effect::Save(_) | Effect::StatusTurned => {}
+            let effects = self.engine.step(self.instant(), input);
+            inputs.extend(self.follow(effects));
+        }
+    }
+
+    /// Does what the engine asks for; the answers of the channels.
+    fn follow(&mut self, effects: Vec<Effect>) -> Vec<Input> {
+        let mut answers = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Send(dispatch) => {
+                    let planned = self.answers.get_mut(dispatch.channel.as_ref()).and_then(VecDeque::pop_front);
+                    let outcome = planned.unwrap_or(Some(Delivery::Taken));
+                    self.tell(sent(&dispatch, outcome.as_ref()));
+                    answers.extend(outcome.map(|outcome| Input::Delivered { dispatch: dispatch.id, outcome }));
                 }
+                Effect::Log(event) => self.hold(&event),
+                Effect::Save(change) => self.kept.apply(change),
+                Effect::StatusTurned => {}
             }
         }
+        answers
     }
 
     fn hold(&mut self, event: &Event) {
@@ -174,7 +237,7 @@ impl Player {
 }
 
 /// `ops failed 10.0.0.7 #1: no reply; 2 of 3 fail (may be a repeat) - not taken`
-fn sent(dispatch: &Dispatch, outcome: &Delivery) -> String {
+fn sent(dispatch: &Dispatch, outcome: Option<&Delivery>) -> String {
     let notice = &dispatch.notice;
     let listed = notice.incidents.iter().take(4).map(|incident| {
         let target = Some(incident.target.key.as_ref()).filter(|key| !key.is_empty()).map(|key| format!(" {key}"));
@@ -189,18 +252,20 @@ fn sent(dispatch: &Dispatch, outcome: &Delivery) -> String {
         text.push_str(" (may be a repeat)");
     }
     text.push_str(match outcome {
-        Delivery::Taken => "",
-        Delivery::Later { .. } => " - not taken",
-        Delivery::Never { .. } => " - refused",
-        Delivery::Broken { .. } => " - broken",
-        Delivery::Unsure { .. } => " - unsure",
+        Some(Delivery::Taken) => "",
+        Some(Delivery::Later { .. }) => " - not taken",
+        Some(Delivery::Never { .. }) => " - refused",
+        Some(Delivery::Broken { .. }) => " - broken",
+        Some(Delivery::Unsure { .. }) => " - unsure",
+        None => " - no answer yet",
     });
     text
 }
 
 /// Reads one line of a story.
 struct Reader<'a> {
-    watch: &'a Watch,
+    zone: Tz,
+    checks: &'a [Arc<str>],
     line: usize,
 }
 
@@ -208,22 +273,26 @@ impl Reader<'_> {
     fn line(&self, line: &str) -> Result<Vec<Step>, String> {
         let (at, rest) = self.time(line)?;
         let step = |at, what| Step { at, what, line: self.line };
-        if rest == "." {
-            return Ok(vec![step(at, What::Nothing)]);
+        let at_once = match rest {
+            "." => Some(What::Nothing),
+            "restart" => Some(What::Restart),
+            "crash" => Some(What::Crash),
+            "reload" => Some(What::Reload),
+            _ => None,
+        };
+        if let Some(what) = at_once {
+            return Ok(vec![step(at, what)]);
         }
         if let Some((channel, answer)) = rest.split_once(" answers ") {
             let answer = delivery(answer)?;
             return Ok(vec![step(at, What::Answer { channel: channel.to_owned(), answer })]);
         }
         let (times, apart, rest) = repetition(rest)?;
-        let plan = self
-            .watch
-            .checks
-            .iter()
-            .filter(|plan| rest.strip_prefix(&*plan.name).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')));
-        let plan = plan.max_by_key(|plan| plan.name.len()).ok_or_else(|| format!("there is no check at `{rest}`"))?;
-        let report = report(rest[plan.name.len()..].trim())?;
-        let what = || What::Report { check: plan.name.clone(), report: report.clone() };
+        let checks =
+            self.checks.iter().filter(|name| rest.strip_prefix(&***name).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')));
+        let check = checks.max_by_key(|name| name.len()).ok_or_else(|| format!("there is no check at `{rest}`"))?;
+        let report = report(rest[check.len()..].trim())?;
+        let what = || What::Report { check: check.clone(), report: report.clone() };
         Ok((0..times).map(|time| step(at + apart * time, what())).collect())
     }
 
@@ -235,7 +304,7 @@ impl Reader<'_> {
         };
         let local = NaiveDateTime::parse_from_str(&format!("{date} {time}"), "%Y-%m-%d %H:%M:%S")
             .map_err(|_| format!("`{date} {time}` is not a time like 12:00:00"))?;
-        let at = self.watch.zone.from_local_datetime(&local).earliest().ok_or("there is no such time on that day")?;
+        let at = self.zone.from_local_datetime(&local).earliest().ok_or("there is no such time on that day")?;
         Ok((at.with_timezone(&Utc), rest.trim()))
     }
 }
@@ -296,16 +365,18 @@ fn report(text: &str) -> Result<Report, String> {
     Ok(Report::Readings(readings))
 }
 
-fn delivery(text: &str) -> Result<Delivery, String> {
+/// What a channel answers; `nothing` is no answer before the watch ends.
+fn delivery(text: &str) -> Result<Option<Delivery>, String> {
     let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
     let cause: Arc<str> = "told to".into();
-    Ok(match word {
+    Ok(Some(match word {
+        "nothing" => return Ok(None),
         "taken" => Delivery::Taken,
         "later" if rest.is_empty() => Delivery::Later { after: None, cause },
         "later" => Delivery::Later { after: Some(Period::parse(rest)?.0), cause },
         "never" => Delivery::Never { cause },
         "broken" => Delivery::Broken { cause },
         "unsure" => Delivery::Unsure { cause },
-        other => return Err(format!("a channel answers taken, later, never, broken or unsure, not `{other}`")),
-    })
+        other => return Err(format!("a channel answers taken, later, never, broken, unsure or nothing, not `{other}`")),
+    }))
 }

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::incident::{ClosedBy, Closing, Incident, IncidentId};
 use super::reading::{Reading, Report, Target};
 use super::rule::{Judge, Rule, Unit};
+use super::state::Change;
 use super::time::Now;
 use super::tracker::{Tracker, Turn, Verdict};
 use super::watch::CheckPlan;
@@ -15,11 +16,11 @@ use super::watch::CheckPlan;
 /// The state of one check.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CheckState {
-    targets: BTreeMap<Box<str>, TargetState>,
+    pub(super) targets: BTreeMap<Box<str>, TargetState>,
     /// Open ones, and closed ones of which someone has still to be told.
     pub incidents: BTreeMap<IncidentId, Incident>,
     /// How many trackers are False.
-    down: usize,
+    pub(super) down: usize,
     /// Counts reports, so that a target that is in no report any more is found.
     reports: u64,
 }
@@ -29,7 +30,24 @@ pub struct TargetState {
     pub target: Arc<Target>,
     /// One for each rule of the check, in its order.
     pub trackers: Box<[Tracker]>,
-    reported: u64,
+    pub(super) reported: u64,
+    /// Has changes that can wait: a history grew, or what is False failed again.
+    pub(super) unsaved: bool,
+}
+
+impl TargetState {
+    /// All is well, as far as is known.
+    pub fn new(target: Arc<Target>, rules: usize) -> Self {
+        Self { target, trackers: (0..rules).map(|_| Tracker::default()).collect(), reported: 0, unsaved: false }
+    }
+}
+
+/// What one report changed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Taken {
+    pub turned: Vec<Turned>,
+    /// Counters, for the store.
+    pub changes: Vec<Change>,
 }
 
 /// A status that turned.
@@ -59,15 +77,15 @@ impl CheckState {
     }
 
     /// Counts a report. With `held` (a parent is down) no incident opens.
-    pub fn take(&mut self, plan: &CheckPlan, report: Report, now: Now, held: bool, next_id: &mut IncidentId) -> Vec<Turned> {
+    pub fn take(&mut self, plan: &CheckPlan, report: Report, now: Now, held: bool, next_id: &mut IncidentId) -> Taken {
         self.reports += 1;
-        let mut turned = Vec::new();
+        let mut taken = Taken::default();
         match report {
             Report::Readings(readings) => {
                 for reading in &readings {
-                    self.look(plan, reading, now, held, next_id, &mut turned);
+                    self.look(plan, reading, now, held, next_id, &mut taken);
                 }
-                self.drop_unreported(now, &mut turned);
+                self.drop_unreported(plan, now, &mut taken);
             }
             Report::Lost(reason) => {
                 let mut targets: Vec<_> = self.targets.values().map(|state| state.target.clone()).collect();
@@ -75,18 +93,17 @@ impl CheckState {
                     targets.push(Target::itself());
                 }
                 for target in &targets {
-                    self.look(plan, &Reading::unknown(target, reason.clone()), now, held, next_id, &mut turned);
+                    self.look(plan, &Reading::unknown(target, reason.clone()), now, held, next_id, &mut taken);
                 }
             }
         }
-        turned
+        taken
     }
 
     /// Judges one reading by every rule, without regard to the other targets.
-    pub fn look(&mut self, plan: &CheckPlan, reading: &Reading, now: Now, held: bool, next_id: &mut IncidentId, turned: &mut Vec<Turned>) {
+    pub fn look(&mut self, plan: &CheckPlan, reading: &Reading, now: Now, held: bool, next_id: &mut IncidentId, taken: &mut Taken) {
         if !self.targets.contains_key(&reading.target.key) {
-            let trackers = plan.rules.iter().map(|_| Tracker::default()).collect();
-            let state = TargetState { target: reading.target.clone(), trackers, reported: 0 };
+            let state = TargetState::new(reading.target.clone(), plan.rules.len());
             self.targets.insert(reading.target.key.clone(), state);
         }
         let Some(state) = self.targets.get_mut(&reading.target.key) else { return };
@@ -95,6 +112,7 @@ impl CheckState {
             state.target = reading.target.clone();
         }
         for (rule, tracker) in plan.rules.iter().zip(&mut state.trackers) {
+            let before = tracker.counts();
             let (verdict, turn) = tracker.look(rule, reading, now, held);
             match turn {
                 Turn::Failed => {
@@ -103,13 +121,13 @@ impl CheckState {
                     tracker.incident = Some(id);
                     self.down += 1;
                     self.incidents.insert(id, open(id, plan, rule, tracker, reading, verdict, now));
-                    turned.push(Turned { incident: id, turn });
+                    taken.turned.push(Turned { incident: id, turn });
                 }
                 Turn::Recovered => {
                     self.down -= 1;
                     if let Some(id) = tracker.incident.take() {
                         close(&mut self.incidents, id, now.wall, ClosedBy::Recovery);
-                        turned.push(Turned { incident: id, turn });
+                        taken.turned.push(Turned { incident: id, turn });
                     }
                 }
                 Turn::None => {
@@ -124,25 +142,55 @@ impl CheckState {
                     }
                 }
             }
+            if tracker.counts().may_wait_after(before) {
+                state.unsaved |= tracker.counts() != before || tracker.has_history();
+            } else {
+                taken.changes.push(tracker.change(&plan.name, &state.target, rule));
+            }
         }
     }
 
-    fn drop_unreported(&mut self, now: Now, turned: &mut Vec<Turned>) {
+    /// What was not worth a write of its own until now.
+    pub(super) fn linger(&mut self, plan: &CheckPlan, changes: &mut Vec<Change>) {
+        for state in self.targets.values_mut().filter(|state| state.unsaved) {
+            state.unsaved = false;
+            for (rule, tracker) in plan.rules.iter().zip(&state.trackers).filter(|(_, tracker)| !tracker.up || tracker.has_history()) {
+                changes.push(tracker.change(&plan.name, &state.target, rule));
+                let incident = tracker.incident.and_then(|id| self.incidents.get(&id));
+                changes.extend(incident.map(|incident| Change::Incident { check: plan.name.clone(), incident: incident.clone() }));
+            }
+        }
+    }
+
+    fn drop_unreported(&mut self, plan: &CheckPlan, now: Now, taken: &mut Taken) {
         let current = self.reports;
-        let (incidents, down) = (&mut self.incidents, &mut self.down);
-        self.targets.retain(|_, state| {
-            if state.reported == current {
-                return true;
+        let gone: Vec<_> = self.targets.extract_if(.., |_, state| state.reported != current).collect();
+        for (_, state) in gone {
+            for (rule, tracker) in plan.rules.iter().zip(state.trackers) {
+                self.retire(&plan.name, &state.target, &rule.identity, tracker, now, taken);
             }
-            for tracker in &state.trackers {
-                *down -= usize::from(!tracker.up);
-                if let Some(id) = tracker.incident {
-                    close(incidents, id, now.wall, ClosedBy::Removal);
-                    turned.push(Turned { incident: id, turn: Turn::Recovered });
-                }
-            }
-            false
-        });
+        }
+    }
+
+    /// Lets go of a tracker whose target or rule is not watched any more.
+    pub(super) fn retire(
+        &mut self,
+        check: &Arc<str>,
+        target: &Arc<Target>,
+        rule: &Arc<str>,
+        tracker: Tracker,
+        now: Now,
+        taken: &mut Taken,
+    ) {
+        self.down -= usize::from(!tracker.up);
+        if let Some(incident) = tracker.incident {
+            close(&mut self.incidents, incident, now.wall, ClosedBy::Removal);
+            taken.turned.push(Turned { incident, turn: Turn::Recovered });
+        }
+        if !tracker.is_at_rest() {
+            let (check, target, rule) = (check.clone(), target.clone(), rule.clone());
+            taken.changes.push(Change::Tracker { check, target, rule, tracker: None });
+        }
     }
 }
 
@@ -169,7 +217,7 @@ fn open(id: IncidentId, plan: &CheckPlan, rule: &Rule, tracker: &Tracker, readin
     }
 }
 
-fn close(incidents: &mut BTreeMap<IncidentId, Incident>, id: IncidentId, at: DateTime<Utc>, by: ClosedBy) {
+pub(super) fn close(incidents: &mut BTreeMap<IncidentId, Incident>, id: IncidentId, at: DateTime<Utc>, by: ClosedBy) {
     if let Some(incident) = incidents.get_mut(&id) {
         incident.closed = Some(Closing { at, by });
     }

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::board::{CheckState, Turned};
+use super::board::{CheckState, Taken, Turned};
 use super::incident::{Incident, IncidentId};
+use super::lane::Lane;
 use super::ledger::Ledger;
 use super::message::Notice;
 use super::plan::Held;
-use super::reading::{Reading, Report, Target};
+use super::reading::{Reading, Reason, Report, Target};
 use super::rule::{Hold, Judge, Rule};
-use super::telling::{Desk, DeskKey, Lane};
+use super::state::Change;
+use super::telling::{Desk, DeskKey};
 use super::time::{Now, Steady};
 use super::tracker::Turn;
 use super::watch::{CheckPlan, Route, Severity, Watch};
@@ -25,6 +27,10 @@ pub enum Input {
     Report { check: Arc<str>, report: Report },
     /// A channel has answered.
     Delivered { dispatch: u64, outcome: Delivery },
+    /// The watch itself is in trouble with something, or not any more.
+    Own { target: Arc<str>, trouble: Option<Reason> },
+    /// The configuration was edited.
+    Reload(Watch),
     /// Time has passed.
     Tick,
 }
@@ -63,17 +69,6 @@ pub enum Effect {
     StatusTurned,
     /// Give the words to a channel.
     Send(Dispatch),
-}
-
-/// A difference of durable state.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Change {
-    /// Opened, closed or changed.
-    Incident { check: Arc<str>, incident: Incident },
-    /// Everyone is done with it.
-    Forgotten(IncidentId),
-    /// What the channel knows of the incident.
-    Ledger { incident: IncidentId, channel: Arc<str>, entry: super::ledger::Entry },
 }
 
 /// A message for one channel.
@@ -133,24 +128,29 @@ pub enum Event {
 /// State and decisions of the watch.
 #[derive(Debug, Clone)]
 pub struct Engine {
+    /// Its checks are those of the file, then the watch's own, then those that are gone and not yet settled.
     pub(super) watch: Watch,
+    /// The index of the watch's own check.
+    pub(super) own: usize,
     /// By index of `watch.checks`.
     pub(super) board: Vec<CheckState>,
     pub(super) ledger: Ledger,
     /// By index of `watch.channels`.
     pub(super) lanes: Vec<Lane>,
     pub(super) desks: BTreeMap<DeskKey, Desk>,
-    next_incident: IncidentId,
+    pub(super) next_incident: IncidentId,
     pub(super) next_dispatch: u64,
     /// The wall clock minus the steady one at the last step: when it moves, hours are looked at anew.
-    offset: Option<i64>,
+    pub(super) offset: Option<i64>,
 }
 
 impl Engine {
     /// A watch that has seen nothing yet.
     pub fn new(mut watch: Watch) -> Self {
+        let own = watch.checks.len();
         watch.checks.push(own_check(&watch));
         Self {
+            own,
             board: watch.checks.iter().map(|_| CheckState::default()).collect(),
             lanes: watch.channels.iter().map(|_| Lane::default()).collect(),
             watch,
@@ -173,6 +173,8 @@ impl Engine {
                 }
             }
             Input::Delivered { dispatch, outcome } => self.settle(dispatch, outcome, now, &mut effects),
+            Input::Own { target, trouble } => self.note_own(&target, trouble, now, &mut effects),
+            Input::Reload(watch) => self.reload(watch, now, &mut effects),
             Input::Tick => {}
         }
         self.tell(now, &mut effects);
@@ -192,24 +194,35 @@ impl Engine {
     /// Counts a report of the check at this index.
     fn take(&mut self, index: usize, report: Report, now: Now, effects: &mut Vec<Effect>) {
         let held = self.parent_is_down(index);
-        let turned = self.board[index].take(&self.watch.checks[index], report, now, held, &mut self.next_incident);
-        self.note_turns(index, &turned, effects);
+        let taken = self.board[index].take(&self.watch.checks[index], report, now, held, &mut self.next_incident);
+        self.note(index, taken, effects);
     }
 
-    /// Counts a reading of the watch's own trouble with a channel.
+    /// Counts a reading of the watch's own trouble.
     pub(super) fn take_own(&mut self, reading: Reading, now: Now, effects: &mut Vec<Effect>) {
-        let index = self.watch.checks.len() - 1;
-        let mut turned = Vec::new();
-        self.board[index].look(&self.watch.checks[index], &reading, now, false, &mut self.next_incident, &mut turned);
-        self.note_turns(index, &turned, effects);
+        let mut taken = Taken::default();
+        self.board[self.own].look(&self.watch.checks[self.own], &reading, now, false, &mut self.next_incident, &mut taken);
+        self.note(self.own, taken, effects);
     }
 
-    fn note_turns(&mut self, index: usize, turned: &[Turned], effects: &mut Vec<Effect>) {
-        if turned.is_empty() {
+    fn note_own(&mut self, target: &str, trouble: Option<Reason>, now: Now, effects: &mut Vec<Effect>) {
+        match trouble {
+            Some(reason) => self.take_own(Reading::fail(&Target::new(target), reason), now, effects),
+            None if self.board[self.own].targets().any(|state| &*state.target.key == target) => {
+                self.take_own(Reading::pass(&Target::new(target)), now, effects);
+            }
+            None => {}
+        }
+    }
+
+    /// Hands on what a report changed, and has the desks of the check looked at if a status turned.
+    pub(super) fn note(&mut self, index: usize, taken: Taken, effects: &mut Vec<Effect>) {
+        effects.extend(taken.changes.into_iter().map(Effect::Save));
+        if taken.turned.is_empty() {
             return;
         }
         let check = &self.watch.checks[index].name;
-        for Turned { incident, turn } in turned {
+        for Turned { incident, turn } in &taken.turned {
             let Some(incident) = self.board[index].incidents.get(incident) else { continue };
             let (check, incident) = (check.clone(), incident.clone());
             effects.push(Effect::Save(Change::Incident { check: check.clone(), incident: incident.clone() }));
@@ -219,8 +232,13 @@ impl Engine {
             }));
         }
         effects.push(Effect::StatusTurned);
+        self.look_again(index);
+    }
+
+    /// Has every desk of the check worked out anew.
+    pub(super) fn look_again(&mut self, check: usize) {
         for channel in 0..self.watch.channels.len() {
-            self.desks.entry(DeskKey { check: index, channel }).or_default().dirty = true;
+            self.desks.entry(DeskKey { check, channel }).or_default().dirty = true;
         }
     }
 
@@ -242,14 +260,14 @@ impl Engine {
     }
 }
 
-/// The check of the watch itself: its targets are the channels, told of by the other channels.
+/// The check of the watch itself: its targets are the channels, told of by the other channels, and what else it needs.
 fn own_check(watch: &Watch) -> CheckPlan {
     let route =
         |channel: &super::watch::ChannelPlan| Route { channel: channel.name.clone(), window: None, min_severity: Severity::Warning };
     CheckPlan {
         name: OWN.into(),
         rules: vec![Rule {
-            identity: "delivery".into(),
+            identity: "up".into(),
             judge: Judge::Up,
             fail_after: Hold::Count(1),
             recover_after: Hold::Count(1),

@@ -26,6 +26,8 @@ pub enum Told {
 pub struct Entry {
     pub failed: Told,
     pub recovered: Told,
+    /// The reminder that is due now, or the next one.
+    pub reminder: Told,
     /// When the channel was last told that it fails: reminders count from here.
     pub told_at: Steady,
 }
@@ -36,19 +38,19 @@ impl Entry {
         matches!(self.failed, Told::Yes | Told::Unsure)
     }
 
-    /// What this notice is about; reminders change only `told_at`.
-    pub fn told(&mut self, kind: Kind) -> Option<&mut Told> {
+    /// What a notice of this kind is about.
+    pub fn told(&mut self, kind: Kind) -> &mut Told {
         match kind {
-            Kind::Failed => Some(&mut self.failed),
-            Kind::Recovered | Kind::Digest => Some(&mut self.recovered),
-            Kind::Reminder => None,
+            Kind::Failed => &mut self.failed,
+            Kind::Recovered | Kind::Digest => &mut self.recovered,
+            Kind::Reminder => &mut self.reminder,
         }
     }
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ledger {
-    entries: BTreeMap<(IncidentId, Arc<str>), Entry>,
+    pub(super) entries: BTreeMap<(IncidentId, Arc<str>), Entry>,
 }
 
 impl Ledger {

@@ -3,12 +3,15 @@
 pub mod board;
 pub mod engine;
 pub mod incident;
+pub mod lane;
 pub mod ledger;
 pub mod message;
 pub mod plan;
 pub mod reading;
+pub mod restore;
 pub mod rule;
 pub mod snapshot;
+pub mod state;
 pub mod telling;
 pub mod text;
 pub mod time;

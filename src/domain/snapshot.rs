@@ -43,8 +43,8 @@ pub struct Counting {
 impl Engine {
     pub fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot { status: Vec::new(), failing: Vec::new(), counting: Vec::new() };
-        for (plan, state) in self.watch.checks.iter().zip(&self.board) {
-            if plan.name.as_ref() != super::engine::OWN {
+        for (index, (plan, state)) in self.watch.checks.iter().zip(&self.board).enumerate() {
+            if index < self.own {
                 snapshot.status.push((plan.name.clone(), state.is_up()));
             }
             let open = state.incidents.values().filter(|incident| incident.is_open());

@@ -1,29 +1,25 @@
 //! The telling: which channel gets which message next, and what its answer changes.
 //!
 //! There is no queue of messages. A *desk* is the business of one check with one channel; it is worked out
-//! anew from incidents and ledger whenever something about it may have changed. A *lane* is one channel:
-//! one message at a time, and after a refusal nothing until its back-off is over.
+//! anew from incidents and ledger whenever something about it may have changed. [`Lane`](super::lane::Lane)s
+//! take from the desks what was owed first.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::engine::{Change, Delivery, Dispatch, Effect, Engine, Event, own_target};
-use super::incident::{Incident, IncidentId};
+use super::engine::{Delivery, Dispatch, Effect, Engine, Event, own_target};
+use super::incident::{ClosedBy, Incident, IncidentId};
+use super::lane::{Lane, Sending};
 use super::ledger::Told;
 use super::message::{Kind, Notice, NoticeIncident};
-use super::plan::{Because, Held, Standing, back_off, standing, window_hold};
+use super::plan::{Because, Held, Standing, standing, window_hold};
 use super::reading::Reading;
+use super::state::Change;
 use super::time::{Now, Steady};
 use super::watch::{ChannelPlan, CheckPlan, Route};
 
 /// A channel that has taken nothing for so long is told of through the others.
 const SILENT_TOO_LONG: Duration = Duration::from_secs(600);
-/// An attempt so long after the last back-off ended is no retry.
-const FORGIVEN_AFTER: Duration = Duration::from_secs(60);
-/// A channel that someone has to mend is tried again this often.
-const PROBE_BROKEN: Duration = Duration::from_secs(3600);
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeskKey {
     pub check: usize,
@@ -40,48 +36,9 @@ pub struct Desk {
     /// Since when something is owed that could be sent now.
     pub ready: Option<Steady>,
     /// Since when something is owed at all, hours aside: `group_wait` counts from here.
-    owed_since: Option<Steady>,
+    pub(super) owed_since: Option<Steady>,
     /// The last reason for waiting that was written down.
     held: Option<Held>,
-}
-
-/// One channel and the message on its way to it.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Lane {
-    sending: Option<Sending>,
-    /// Attempts in a row that the channel did not take.
-    failures: u32,
-    failing_since: Option<Steady>,
-    retry: Option<(Steady, Arc<str>)>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-struct Sending {
-    dispatch: u64,
-    check: usize,
-    kind: Kind,
-    /// With what the ledger said before.
-    incidents: Vec<(IncidentId, Told)>,
-    /// Since when it was owed: its place among what waits, should it be refused.
-    owed_since: Option<Steady>,
-}
-
-impl Lane {
-    /// When the back-off ends, unless an answer is awaited.
-    pub fn free_at(&self) -> Option<Steady> {
-        match &self.sending {
-            Some(_) => None,
-            None => Some(self.retry.as_ref().map_or(Steady::default(), |(until, _)| *until)),
-        }
-    }
-
-    fn hold(&self, now: Now) -> Option<Held> {
-        if self.sending.is_some() {
-            return Some(Held::Busy);
-        }
-        let (until, cause) = self.retry.as_ref().filter(|(until, _)| *until > now.steady)?;
-        Some(Held::Retry { until: *until, attempt: self.failures + 1, cause: cause.clone() })
-    }
 }
 
 /// What one look at a desk found.
@@ -189,7 +146,7 @@ impl Engine {
                     let told = match kind {
                         Kind::Failed => entry.failed,
                         Kind::Recovered | Kind::Digest => entry.recovered,
-                        Kind::Reminder => Told::No,
+                        Kind::Reminder => entry.reminder,
                     };
                     found.owed.entry(kind).or_default().push((incident.id, told));
                 }
@@ -208,11 +165,16 @@ impl Engine {
     /// How a channel comes to hear of an incident: by the rule's own list, else by the check's.
     fn route(&self, check: usize, incident: &Incident, channel: &ChannelPlan) -> Option<&Route> {
         let plan = &self.watch.checks[check];
-        if check + 1 == self.watch.checks.len() && incident.target.key == own_target(&channel.name).key {
+        if check == self.own && incident.target.key == own_target(&channel.name).key {
             return None;
         }
-        let own = plan.rules.iter().find(|rule| rule.identity == incident.rule).and_then(|rule| rule.notify.as_ref());
-        own.unwrap_or(&plan.notify).iter().find(|route| route.channel == channel.name)
+        // Whoever heard that it failed hears that it is not watched any more, whatever the lists say now.
+        let removed = incident.closed.is_some_and(|closing| closing.by == ClosedBy::Removal);
+        if removed && self.ledger.entry(incident.id, &channel.name).failed != Told::No {
+            return self.watch.checks[self.own].notify.iter().find(|route| route.channel == channel.name);
+        }
+        let rule = plan.rules.iter().find(|rule| rule.identity == incident.rule)?;
+        rule.notify.as_ref().unwrap_or(&plan.notify).iter().find(|route| route.channel == channel.name)
     }
 
     /// Lets go of closed incidents that no channel has to hear of any more.
@@ -252,9 +214,7 @@ impl Engine {
         let ids: Vec<_> = incidents.iter().map(|(id, _)| *id).collect();
         for id in &ids {
             let entry = self.ledger.change(*id, &channel);
-            if let Some(told) = entry.told(kind) {
-                *told = Told::Sending;
-            }
+            *entry.told(kind) = Told::Sending;
             effects.push(Effect::Save(Change::Ledger { incident: *id, channel: channel.clone(), entry: *entry }));
         }
         let id = self.next_dispatch;
@@ -262,7 +222,7 @@ impl Engine {
         let lane = &mut self.lanes[key.channel];
         let owed_since = self.desks.get(&key).and_then(|desk| desk.owed_since);
         lane.sending = Some(Sending { dispatch: id, check: key.check, kind, incidents, owed_since });
-        let attempt = lane.failures + 1;
+        let attempt = lane.refusals.count + 1;
         effects.push(Effect::Log(Event::Sending {
             check: notice.check.clone(),
             channel: channel.clone(),
@@ -282,19 +242,23 @@ impl Engine {
         let awaited = |lane: &Lane| lane.sending.as_ref().is_some_and(|sending| sending.dispatch == dispatch);
         let Some((index, lane)) = self.lanes.iter_mut().enumerate().find(|(_, lane)| awaited(lane)) else { return };
         let Some(Sending { check, kind, incidents, owed_since, .. }) = lane.sending.take() else { return };
-        let again_in = lane.count(&outcome, now.steady);
+        let before = lane.refusals.clone();
+        let again_in = lane.refusals.count(&outcome, now.steady);
         let channel = self.watch.channels[index].name.clone();
+        if lane.refusals != before {
+            effects.push(Effect::Save(Change::Refusals { channel: channel.clone(), refusals: lane.refusals.clone() }));
+        }
         for (id, before) in &incidents {
             let entry = self.ledger.change(*id, &channel);
             let after = match &outcome {
+                // The next reminder is another one.
+                Delivery::Taken | Delivery::Unsure { .. } | Delivery::Never { .. } if kind == Kind::Reminder => Told::No,
                 Delivery::Taken => Told::Yes,
                 Delivery::Later { .. } | Delivery::Broken { .. } => *before,
                 Delivery::Unsure { .. } => Told::Unsure,
                 Delivery::Never { .. } => Told::Never,
             };
-            if let Some(told) = entry.told(kind) {
-                *told = after;
-            }
+            *entry.told(kind) = after;
             if matches!(kind, Kind::Failed | Kind::Reminder) && !matches!(outcome, Delivery::Later { .. } | Delivery::Broken { .. }) {
                 entry.told_at = now.steady;
             }
@@ -316,12 +280,12 @@ impl Engine {
     /// A channel in trouble is an incident of the watch itself, which the other channels hear of.
     fn note_own_trouble(&mut self, index: usize, outcome: &Delivery, now: Now, effects: &mut Vec<Effect>) {
         let target = own_target(&self.watch.channels[index].name);
-        let lane = &self.lanes[index];
-        let long = lane.failing_since.is_some_and(|since| now.steady.since(since) >= SILENT_TOO_LONG)
-            || lane.retry.as_ref().is_some_and(|(until, _)| until.since(now.steady) >= SILENT_TOO_LONG);
+        let refusals = &self.lanes[index].refusals;
+        let long = refusals.since.is_some_and(|since| now.steady.since(since) >= SILENT_TOO_LONG)
+            || refusals.retry.as_ref().is_some_and(|(until, _)| until.since(now.steady) >= SILENT_TOO_LONG);
         match outcome {
             Delivery::Taken => {
-                if !self.board[self.watch.checks.len() - 1].is_up() {
+                if !self.board[self.own].is_up() {
                     self.take_own(Reading::pass(&target), now, effects);
                 }
             }
@@ -370,38 +334,6 @@ impl Engine {
                 })
                 .collect(),
         }
-    }
-}
-
-impl Lane {
-    /// Counts an answer and starts the back-off it asks for.
-    fn count(&mut self, outcome: &Delivery, now: Steady) -> Option<Duration> {
-        // What was owed then was over before the next attempt: this is a new row of failures.
-        if self.retry.as_ref().is_some_and(|(until, _)| now.since(*until) > FORGIVEN_AFTER) {
-            *self = Self::default();
-        }
-        let (wait, cause) = match outcome {
-            // A message refused for good says nothing against the next one.
-            Delivery::Taken | Delivery::Never { .. } => {
-                *self = Lane::default();
-                return None;
-            }
-            Delivery::Later { after, cause } => {
-                self.failures += 1;
-                (after.unwrap_or_else(|| back_off(self.failures)), cause)
-            }
-            Delivery::Unsure { cause } => {
-                self.failures += 1;
-                (back_off(self.failures), cause)
-            }
-            Delivery::Broken { cause } => {
-                self.failures += 1;
-                (PROBE_BROKEN, cause)
-            }
-        };
-        self.failing_since.get_or_insert(now);
-        self.retry = Some((now + wait, cause.clone()));
-        Some(wait)
     }
 }
 

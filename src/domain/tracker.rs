@@ -1,11 +1,13 @@
 //! One rule on one target: its status, its counters, and when it turns.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::reading::{Metric, Outcome, Reading, Reason};
+use super::reading::{Metric, Outcome, Reading, Reason, Target};
 use super::rule::{Aggregate, Hold, Judge, Rule, Span, Threshold};
+use super::state::Change;
 use super::time::{Now, Steady};
 
 /// Status and counters of one (check, target, rule).
@@ -18,9 +20,10 @@ pub struct Tracker {
     /// Good readings in a row while the status is False.
     pub goods: u32,
     /// When the row of bad readings began, by both clocks.
-    failing_since: Option<Now>,
-    good_since: Steady,
-    history: Option<Box<History>>,
+    pub failing_since: Option<Now>,
+    /// When the row of good readings began.
+    pub good_since: Steady,
+    pub history: Option<Box<History>>,
     /// The incident that is open because of this tracker.
     pub incident: Option<u64>,
 }
@@ -28,6 +31,23 @@ pub struct Tracker {
 impl Default for Tracker {
     fn default() -> Self {
         Self { up: true, failures: 0, goods: 0, failing_since: None, good_since: Steady::default(), history: None, incident: None }
+    }
+}
+
+/// A tracker without its history.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Counts {
+    up: bool,
+    failures: u32,
+    goods: u32,
+    failing_since: Option<Now>,
+    incident: Option<u64>,
+}
+
+impl Counts {
+    /// Whether what changed since then can be lost without harm: how often it failed after it was told.
+    pub fn may_wait_after(&self, before: Counts) -> bool {
+        *self == before || *self == Counts { failures: self.failures, ..before } && !self.up
     }
 }
 
@@ -67,6 +87,25 @@ impl Tracker {
     /// When what is failing now began to fail.
     pub fn failing_since(&self) -> Option<DateTime<Utc>> {
         self.failing_since.map(|since| since.wall)
+    }
+
+    /// Nothing about it has to be kept.
+    pub fn is_at_rest(&self) -> bool {
+        self.history.is_none() && self.counts() == Self::default().counts()
+    }
+
+    pub fn has_history(&self) -> bool {
+        self.history.is_some()
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        Counts { up: self.up, failures: self.failures, goods: self.goods, failing_since: self.failing_since, incident: self.incident }
+    }
+
+    /// What a store has to know of it.
+    pub(super) fn change(&self, check: &Arc<str>, target: &Arc<Target>, rule: &Rule) -> Change {
+        let tracker = (!self.is_at_rest()).then(|| self.clone());
+        Change::Tracker { check: check.clone(), target: target.clone(), rule: rule.identity.clone(), tracker }
     }
 
     fn count(&mut self, rule: &Rule, verdict: &Verdict, now: Now, held: bool) -> Turn {
@@ -182,9 +221,9 @@ fn rounded(number: f64) -> f64 {
 /// The last readings of a metric, as far back as one aggregate needs them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct History {
-    readings: VecDeque<(Steady, f64)>,
+    pub readings: VecDeque<(Steady, f64)>,
     /// Since when readings have come without a gap as long as the span.
-    unbroken_since: Steady,
+    pub unbroken_since: Steady,
 }
 
 impl History {
