@@ -9,18 +9,25 @@ use crate::domain::time::{Now, Steady};
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     started: Instant,
+    /// What the steady clock showed then: it goes on from the watch's life before.
+    before: Steady,
     /// The wall clock follows the steady one from here, or is the system's.
     wall: Option<DateTime<Utc>>,
 }
 
 impl Clock {
     pub fn system() -> Self {
-        Self { started: Instant::now(), wall: None }
+        Self { started: Instant::now(), before: Steady::default(), wall: None }
     }
 
     /// A clock that starts at an instant of its own: virtual time.
     pub fn starting_at(wall: DateTime<Utc>) -> Self {
-        Self { started: Instant::now(), wall: Some(wall) }
+        Self { started: Instant::now(), before: Steady::default(), wall: Some(wall) }
+    }
+
+    /// The same clock, with the steady one set to what it shows now.
+    pub fn going_on_at(self, steady: Steady) -> Self {
+        Self { started: Instant::now(), before: steady, wall: self.wall.map(|start| start + self.started.elapsed()) }
     }
 
     pub fn now(&self) -> Now {
@@ -29,6 +36,6 @@ impl Clock {
             Some(start) => start + elapsed,
             None => Utc::now(),
         };
-        Now { wall, steady: Steady(elapsed) }
+        Now { wall, steady: self.before + elapsed }
     }
 }

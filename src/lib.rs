@@ -11,4 +11,5 @@ pub mod notify;
 pub mod runner;
 pub mod settings;
 pub mod status;
+pub mod store;
 pub mod story;

@@ -42,25 +42,69 @@ pub struct Finished {
     pub took: Duration,
 }
 
-/// Runs every check at its times until told to stop; what they see goes to `reports`.
-pub async fn run(schedules: Vec<Schedule>, reports: mpsc::Sender<Finished>, stop: CancellationToken) {
+/// Runs every check at its times until told to stop; what they see goes to `reports`. A list that comes on
+/// `edited` takes the place of the last one, and what is in both goes on as it was.
+pub async fn run(
+    schedules: Vec<Schedule>,
+    mut edited: mpsc::Receiver<Vec<Schedule>>,
+    reports: mpsc::Sender<Finished>,
+    stop: CancellationToken,
+) {
     let start = Instant::now();
-    let slots = slots(&schedules);
-    let mut seats: Vec<Seat> = schedules.into_iter().map(|schedule| Seat::new(schedule, &slots)).collect();
-    let mut due: BinaryHeap<Reverse<(Instant, usize)>> =
-        seats.iter().enumerate().map(|(index, seat)| Reverse((start + first_offset(&seat.schedule), index))).collect();
-    while let Some(Reverse((at, index))) = due.pop() {
+    let mut slots = HashMap::new();
+    let mut seats: Vec<Seat> = schedules.into_iter().map(|schedule| Seat::new(schedule, &mut slots, start)).collect();
+    let mut due = queue(&seats);
+    loop {
+        let next = due.peek().map(|Reverse((at, _))| *at);
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            () = sleep_until(at) => {}
+            Some(schedules) = edited.recv() => {
+                seats = take_up(seats, schedules, &mut slots);
+                due = queue(&seats);
+            }
+            () = until(next) => {
+                let Some(Reverse((at, index))) = due.pop() else { continue };
+                let seat = &mut seats[index];
+                seat.start(&reports);
+                seat.due = next_time(start, at, Instant::now(), &seat.schedule);
+                due.push(Reverse((seat.due, index)));
+            }
         }
-        let seat = &mut seats[index];
-        seat.start(&reports);
-        due.push(Reverse((next_time(start, at, Instant::now(), &seat.schedule), index)));
     }
-    stop.cancelled().await;
 }
+
+/// The seats of an edited list; a check that keeps its name and interval keeps its next time and its run under way.
+fn take_up(seats: Vec<Seat>, schedules: Vec<Schedule>, slots: &mut Slots) -> Vec<Seat> {
+    let mut old: HashMap<Arc<str>, Seat> = seats.into_iter().map(|seat| (seat.schedule.name.clone(), seat)).collect();
+    let now = Instant::now();
+    let seat = |schedule: Schedule| {
+        let before = old.remove(&schedule.name);
+        let mut seat = Seat::new(schedule, slots, now);
+        if let Some(before) = before {
+            if before.schedule.every == seat.schedule.every {
+                seat.due = before.due;
+            }
+            (seat.running, seat.skipped) = (before.running, before.skipped);
+        }
+        seat
+    };
+    schedules.into_iter().map(seat).collect()
+}
+
+fn queue(seats: &[Seat]) -> BinaryHeap<Reverse<(Instant, usize)>> {
+    seats.iter().enumerate().map(|(index, seat)| Reverse((seat.due, index))).collect()
+}
+
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The bound of each kind.
+type Slots = HashMap<&'static str, Arc<Semaphore>>;
 
 /// One check's place in the schedule.
 struct Seat {
@@ -68,12 +112,15 @@ struct Seat {
     run: Run,
     running: Arc<AtomicBool>,
     skipped: AtomicU64,
+    due: Instant,
 }
 
 impl Seat {
-    fn new(schedule: Schedule, slots: &HashMap<&'static str, Arc<Semaphore>>) -> Self {
-        let run = Run { timeout: schedule.timeout, slots: slots[schedule.kind].clone(), progress: None };
-        Self { schedule, run, running: Arc::default(), skipped: AtomicU64::new(0) }
+    fn new(schedule: Schedule, slots: &mut Slots, now: Instant) -> Self {
+        let slots = slots.entry(schedule.kind).or_insert_with(|| Arc::new(Semaphore::new(schedule.at_once)));
+        let run = Run { timeout: schedule.timeout, slots: slots.clone(), progress: None };
+        let due = now + first_offset(&schedule);
+        Self { schedule, run, running: Arc::default(), skipped: AtomicU64::new(0), due }
     }
 
     /// Starts a run, unless the last one is still under way.
@@ -109,11 +156,6 @@ pub async fn look_once(look: Arc<dyn Check>, run: Run) -> Report {
             Report::Lost(format!("no result in {} s", longest.as_secs()).into())
         }
     }
-}
-
-/// The bound of each kind.
-fn slots(schedules: &[Schedule]) -> HashMap<&'static str, Arc<Semaphore>> {
-    schedules.iter().map(|schedule| (schedule.kind, Arc::new(Semaphore::new(schedule.at_once)))).collect()
 }
 
 /// Where in its interval a check runs: by its name, so that a restart keeps the spread.
@@ -184,7 +226,8 @@ mod tests {
         let (sender, mut reports) = mpsc::channel(1000);
         let stop = CancellationToken::new();
         let start = Instant::now();
-        let runner = tokio::spawn(run(schedules, sender, stop.clone()));
+        let (_edits, edited) = mpsc::channel(1);
+        let runner = tokio::spawn(run(schedules, edited, sender, stop.clone()));
         let mut heard = Vec::new();
         let end = start + Duration::from_millis(for_ms);
         while let Ok(Some(finished)) = tokio::time::timeout_at(end, reports.recv()).await {

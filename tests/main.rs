@@ -6,6 +6,8 @@
 mod bot;
 mod command_line;
 mod program;
+mod restart;
 mod scenarios;
+mod service;
 mod walls;
 mod watch;

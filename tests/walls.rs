@@ -16,9 +16,10 @@ const WALLS: &[(&str, &[&str])] = &[
     ("clock", &["domain"]),
     ("runner", &["domain", "checks"]),
     ("status", &["domain"]),
+    ("store", &["domain"]),
     ("story", &["domain", "settings", "config", "net"]),
-    ("app", &["domain", "checks", "notify", "config", "clock", "runner", "status"]),
-    ("cli", &["domain", "settings", "checks", "notify", "config", "net", "clock", "runner", "status", "story", "app"]),
+    ("app", &["domain", "checks", "notify", "config", "clock", "runner", "status", "store"]),
+    ("cli", &["domain", "settings", "checks", "notify", "config", "net", "clock", "runner", "status", "store", "story", "app"]),
 ];
 
 #[test]

@@ -1,52 +1,14 @@
 //! The promise, seen from outside: the real program, real sockets, and what the Bot API really received.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use crate::bot::FakeBot;
 use crate::program::{Place, Program, faketime, left_out, may_make_namespaces, until};
-
-/// A socket that says PONG while it is well and counts who came.
-struct Service {
-    address: SocketAddr,
-    well: Arc<AtomicBool>,
-    asked: Arc<AtomicUsize>,
-}
-
-impl Service {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let service = Self { address: listener.local_addr().unwrap(), well: Arc::new(AtomicBool::new(true)), asked: Arc::default() };
-        let (well, asked) = (service.well.clone(), service.asked.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let mut stream = stream;
-                let mut buffer = [0; 64];
-                let _ = stream.read(&mut buffer);
-                let answer: &[u8] = if well.load(Ordering::SeqCst) { b"PONG" } else { b"NOPE" };
-                let _ = stream.write_all(answer);
-                asked.fetch_add(1, Ordering::SeqCst);
-            }
-        });
-        service
-    }
-
-    fn section(&self) -> String {
-        format!(r#"tcp: {{ address: "{}", send: "PING\n", expect: PONG }}"#, self.address)
-    }
-
-    /// Waits until it was asked so many more times.
-    fn asked_again(&self, times: usize) {
-        let before = self.asked.load(Ordering::SeqCst);
-        until("the check goes on", || (self.asked.load(Ordering::SeqCst) >= before + times).then_some(()));
-    }
-}
+use crate::service::Service;
 
 fn place(bot: &FakeBot, service: &Service, more: &str) -> Place {
     Place::new(&format!(

@@ -1,33 +1,43 @@
 //! `vakhta run`: the watch, from its banner to its goodbye.
 
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::fmt::time::ChronoLocal;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use super::{COULD_NOT, GOOD, say};
-use crate::app::{self, Tally};
+use crate::app::{self, Reload, Tally};
 use crate::clock::Clock;
-use crate::config::{Config, LogSettings};
+use crate::config::{self, Config, LogSettings, Report};
+use crate::domain::reading::Reason;
+use crate::net::Net;
 use crate::notify::text::{Language, Words};
 use crate::status;
+use crate::store::Store;
 
 pub fn run(file: Option<&Path>) -> anyhow::Result<u8> {
     let path = super::locate(file)?;
     let Some(config) = super::load(Some(&path))? else { return Ok(COULD_NOT) };
     let _log = start_log(&config.log)?;
-    say(&banner(&config, &path));
     let started = Instant::now();
     let runtime = super::runtime()?;
     let tally = runtime.block_on(async {
+        let clock = Clock::system();
+        let opened = Store::open(&config.state_dir, clock.now()).await?;
+        let clock = clock.going_on_at(opened.steady);
+        say(&banner(&config, &path));
         let stop = CancellationToken::new();
         let ends = stop_at_signal(stop.clone())?;
-        let tally = app::run(config, Clock::system(), stop).await;
+        let (edits, edited) = mpsc::channel(1);
+        let reloads = reload_at_signal(path.clone(), edits)?;
+        let tally = app::run(config, opened, clock, edited, stop).await;
         ends.abort();
+        reloads.abort();
         tally
     });
     // A look that hangs in the kernel must not hold the end up.
@@ -53,6 +63,37 @@ fn stop_at_signal(stop: CancellationToken) -> anyhow::Result<tokio::task::JoinHa
             stop.cancel();
         }
     }))
+}
+
+/// Each SIGHUP has the file read anew; a broken one changes nothing.
+fn reload_at_signal(path: PathBuf, edits: mpsc::Sender<Reload>) -> anyhow::Result<tokio::task::JoinHandle<()>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            let file = path.clone();
+            let read = tokio::task::spawn_blocking(move || config::load(&file, &config::System, &Net::new())).await;
+            let reload = match read {
+                Ok(Ok(config)) => Ok(config),
+                Ok(Err(report)) => Err(refused(&path, &report)),
+                Err(broken) => Err(format!("could not be read: {broken}").into()),
+            };
+            if edits.send(reload).await.is_err() {
+                return;
+            }
+        }
+    }))
+}
+
+/// All of it in the log, the first problem for the channels.
+fn refused(path: &Path, report: &Report) -> Reason {
+    tracing::error!(problems = report.count(), "{} is not taken up, the watch goes on as before:\n{report}", path.display());
+    let text = report.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    match report.count() {
+        1 => format!("was edited and is not taken up: {first}"),
+        count => format!("was edited and is not taken up: {first} (and {} more)", count - 1),
+    }
+    .into()
 }
 
 fn banner(config: &Config, path: &Path) -> String {

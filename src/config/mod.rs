@@ -76,6 +76,7 @@ pub struct ConfiguredCheck {
 }
 
 /// A channel as the sender sees it; at the same index as in [`Watch::channels`].
+#[derive(Clone)]
 pub struct ConfiguredChannel {
     pub name: Arc<str>,
     pub kind: &'static str,

@@ -38,6 +38,20 @@ impl Entry {
         matches!(self.failed, Told::Yes | Told::Unsure)
     }
 
+    /// Whether a message about it has been sent and not answered.
+    pub fn is_under_way(&self) -> bool {
+        [self.failed, self.recovered, self.reminder].contains(&Told::Sending)
+    }
+
+    /// Nobody will hear the answer: it may have been taken.
+    pub fn forget_answers(&mut self) {
+        for told in [&mut self.failed, &mut self.recovered, &mut self.reminder] {
+            if *told == Told::Sending {
+                *told = Told::Unsure;
+            }
+        }
+    }
+
     /// What a notice of this kind is about.
     pub fn told(&mut self, kind: Kind) -> &mut Told {
         match kind {

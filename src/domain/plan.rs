@@ -47,7 +47,7 @@ pub fn standing(incident: &Incident, entry: Entry, route: Option<&Route>, channe
     if incident.severity < route.min_severity {
         return Standing::Done(Because::BelowSeverity);
     }
-    if [entry.failed, entry.recovered, entry.reminder].contains(&Told::Sending) {
+    if entry.is_under_way() {
         return Standing::Sending;
     }
     if incident.is_open() {

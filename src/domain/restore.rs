@@ -10,7 +10,7 @@ use super::board::{CheckState, Taken, TargetState, Turned, close};
 use super::engine::{Effect, Engine, own_target};
 use super::incident::ClosedBy;
 use super::lane::Lane;
-use super::ledger::Told;
+use super::ledger::Entry;
 use super::reading::Target;
 use super::rule::Rule;
 use super::state::{Change, State, TrackerKey};
@@ -26,7 +26,7 @@ pub const CONFIGURATION: &str = "configuration";
 impl Engine {
     /// A watch that goes on from what was kept. The effects are what the configuration no longer has.
     pub fn restore(watch: Watch, mut kept: State, now: Now) -> (Self, Vec<Effect>) {
-        kept.forget_answers();
+        kept.ledger.values_mut().for_each(Entry::forget_answers);
         let (mut engine, mut effects) = (Self::new(watch), Vec::new());
         engine.next_incident = kept.next_incident;
         engine.ledger.entries = kept.ledger;
@@ -172,11 +172,7 @@ impl Engine {
             // Nobody will hear the answer.
             for (id, _) in lane.sending.iter().flat_map(|sending| &sending.incidents) {
                 let entry = self.ledger.change(*id, &channel.name);
-                for told in [&mut entry.failed, &mut entry.recovered, &mut entry.reminder] {
-                    if *told == Told::Sending {
-                        *told = Told::Unsure;
-                    }
-                }
+                entry.forget_answers();
                 effects.push(Effect::Save(Change::Ledger { incident: *id, channel: channel.name.clone(), entry: *entry }));
             }
         }

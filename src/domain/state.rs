@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::incident::{Incident, IncidentId};
 use super::lane::Refusals;
-use super::ledger::{Entry, Told};
+use super::ledger::Entry;
 use super::reading::Target;
 use super::tracker::Tracker;
 
@@ -78,17 +78,6 @@ impl State {
                     self.refusals.remove(&channel);
                 } else {
                     self.refusals.insert(channel, refusals);
-                }
-            }
-        }
-    }
-
-    /// Nobody heard the answers to what was on its way: it may have been taken.
-    pub fn forget_answers(&mut self) {
-        for entry in self.ledger.values_mut() {
-            for told in [&mut entry.failed, &mut entry.recovered, &mut entry.reminder] {
-                if *told == Told::Sending {
-                    *told = Told::Unsure;
                 }
             }
         }

@@ -1,0 +1,65 @@
+//! Every decision of the engine is written down once, with its reason.
+
+use crate::domain::engine::{Delivery, Event};
+use crate::domain::plan::Held;
+
+/// More turns than this in one step are not written one by one.
+const MANY_TURNS: usize = 20;
+
+/// Writes one of several decisions of one step, of which so many were turns.
+pub fn write_event(event: &Event, turns: usize) {
+    match event {
+        Event::Opened { check, incident } | Event::Closed { check, incident } if turns > MANY_TURNS => {
+            tracing::debug!(%check, target = %incident.target.key, rule = %incident.rule, incident = incident.id, open = incident.is_open(), "turned");
+        }
+        Event::Opened { check, incident } => {
+            tracing::warn!(%check, target = %incident.target.key, rule = %incident.rule, incident = incident.id, reason = %incident.reason, "failed");
+        }
+        Event::Closed { check, incident } => {
+            tracing::info!(%check, target = %incident.target.key, rule = %incident.rule, incident = incident.id, "recovered");
+        }
+        Event::Held { check, channel, count, why } => write_hold(check, channel, *count, why),
+        Event::Sending { check, channel, kind, incidents, attempt } => {
+            tracing::debug!(%check, %channel, kind, incidents = incidents.len(), attempt, "sending");
+        }
+        Event::Taken { channel, kind, incidents } => {
+            tracing::info!(%channel, kind, incidents = %numbers(incidents), "told");
+        }
+        Event::NotTaken { channel, kind, incidents, outcome, again_in } => {
+            let (word, cause) = match outcome {
+                Delivery::Taken => return,
+                Delivery::Later { cause, .. } => ("not taken", cause),
+                Delivery::Never { cause } => ("refused for good", cause),
+                Delivery::Broken { cause } => ("the channel takes nothing", cause),
+                Delivery::Unsure { cause } => ("may or may not have been taken", cause),
+            };
+            tracing::error!(%channel, kind, incidents = %numbers(incidents), %cause, again_in = ?again_in.unwrap_or_default(), "{word}");
+        }
+        Event::OverUntold { check, channel, incident } => {
+            tracing::info!(%check, %channel, incident, "over before it could be told, so not told");
+        }
+    }
+}
+
+fn write_hold(check: &str, channel: &str, count: usize, why: &Held) {
+    match why {
+        Held::Window { by, until: Some(until) } => {
+            tracing::info!(check, channel, count, window = %by, until = %until.to_rfc3339(), "held by a closed window");
+        }
+        Held::Window { by, until: None } => {
+            tracing::warn!(check, channel, count, window = %by, "held by windows that are never open together");
+        }
+        Held::Grouping { .. } => tracing::debug!(check, channel, count, "waiting for more to tell together"),
+        Held::Retry { attempt, cause, .. } => tracing::debug!(check, channel, count, attempt, %cause, "waiting for the channel"),
+        Held::Busy => {}
+    }
+}
+
+/// `#1042 #1043 and 8 more`
+fn numbers(incidents: &[u64]) -> String {
+    let mut text = incidents.iter().take(5).map(|id| format!("#{id}")).collect::<Vec<_>>().join(" ");
+    if incidents.len() > 5 {
+        text.push_str(&format!(" and {} more", incidents.len() - 5));
+    }
+    text
+}
