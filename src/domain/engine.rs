@@ -205,7 +205,8 @@ impl Engine {
         self.note(self.own, taken, effects);
     }
 
-    fn note_own(&mut self, target: &str, trouble: Option<Reason>, now: Now, effects: &mut Vec<Effect>) {
+    /// The watch is in trouble with this, or not any more.
+    pub(super) fn note_own(&mut self, target: &str, trouble: Option<Reason>, now: Now, effects: &mut Vec<Effect>) {
         match trouble {
             Some(reason) => self.take_own(Reading::fail(&Target::new(target), reason), now, effects),
             None if self.board[self.own].targets().any(|state| &*state.target.key == target) => {

@@ -284,11 +284,7 @@ impl Engine {
         let long = refusals.since.is_some_and(|since| now.steady.since(since) >= SILENT_TOO_LONG)
             || refusals.retry.as_ref().is_some_and(|(until, _)| until.since(now.steady) >= SILENT_TOO_LONG);
         match outcome {
-            Delivery::Taken => {
-                if !self.board[self.own].is_up() {
-                    self.take_own(Reading::pass(&target), now, effects);
-                }
-            }
+            Delivery::Taken => self.note_own(&target.key, None, now, effects),
             Delivery::Never { cause } => {
                 self.take_own(Reading::fail(&target, format!("refused a message for good: {cause}")), now, effects);
             }

@@ -69,8 +69,8 @@ impl StateFile {
     /// Reads a file that cannot be written.
     pub async fn read_only(folder: &Path) -> Result<Kept, Fault> {
         let options = SqliteConnectOptions::new().filename(folder.join(FILE)).read_only(true).immutable(true);
-        let mut connection = options.connect().await.map_err(|error| Fault::Broken(error.to_string()))?;
-        rows::read(&mut connection).await.map_err(|error| Fault::Broken(error.to_string()))
+        let mut connection = options.connect().await.map_err(broken)?;
+        rows::read(&mut connection).await.map_err(broken)
     }
 
     async fn open_once(path: &Path, now: DateTime<Utc>, migrations: &[&'static str]) -> Result<(Self, Kept), Open> {
@@ -109,7 +109,7 @@ impl StateFile {
 
     /// Makes a batch durable, all of it or nothing.
     pub async fn write(&mut self, batch: &Pending) -> Result<(), Fault> {
-        rows::write(&mut self.connection, batch).await.map_err(|error| Fault::Broken(error.to_string()))
+        rows::write(&mut self.connection, batch).await.map_err(broken)
     }
 
     pub async fn close(self) {
@@ -141,9 +141,14 @@ impl From<sqlx::Error> for Open {
         let code = error.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<i32>().ok());
         match (code.map(|code| code & 0xff), &error) {
             (Some(11 | 26), _) | (_, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => Open::Senseless(error.to_string()),
-            _ => Open::Fault(Fault::Broken(error.to_string())),
+            _ => Open::Fault(broken(error)),
         }
     }
+}
+
+/// SQLite's own words, where it has any.
+fn broken(error: sqlx::Error) -> Fault {
+    Fault::Broken(error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned()))
 }
 
 fn refuse_newer(version: u32, known: u32) -> Result<(), Open> {
@@ -200,3 +205,6 @@ fn move_aside(path: &Path, now: DateTime<Utc>) -> std::io::Result<PathBuf> {
     }
     Ok(with(&mark))
 }
+
+#[cfg(test)]
+mod tests;

@@ -160,3 +160,6 @@ impl Shared {
 fn cannot(folder: &Path, error: &impl std::fmt::Display) -> Reason {
     format!("cannot be written in {}: {error}; checks and messages go on, a restart now would forget", folder.display()).into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,10 +87,22 @@ pub async fn write(connection: &mut SqliteConnection, batch: &Pending) -> Result
             sqlx::query(statement).bind(Value::Array(rows).to_string()).execute(&mut *change).await?;
         }
     }
-    let number = batch.next_incident.map(|number| ("next_incident", number as i64));
-    let clocks = batch.now.map(|now| [("wall", now.wall.timestamp_micros()), ("steady", micros(now.steady))]);
-    for (key, value) in number.into_iter().chain(clocks.into_iter().flatten()) {
-        sqlx::query("REPLACE INTO meta VALUES (?, ?)").bind(key).bind(value.to_string()).execute(&mut *change).await?;
+    if let Some(number) = batch.next_incident {
+        // A batch about an old incident says nothing of newer ones.
+        sqlx::query(
+            "INSERT INTO meta VALUES ('next_incident', ?) \
+             ON CONFLICT DO UPDATE SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))",
+        )
+        .bind(number.to_string())
+        .execute(&mut *change)
+        .await?;
+    }
+    if let Some(now) = batch.now {
+        sqlx::query("REPLACE INTO meta VALUES ('wall', ?), ('steady', ?)")
+            .bind(now.wall.timestamp_micros().to_string())
+            .bind(micros(now.steady).to_string())
+            .execute(&mut *change)
+            .await?;
     }
     change.commit().await
 }
