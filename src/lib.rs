@@ -1,4 +1,4 @@
-//! Vakhta keeps watch over servers: it runs checks, counts failures, keeps a status and tells people.
+#![doc = include_str!("README.md")]
 
 pub mod app;
 pub mod checks;

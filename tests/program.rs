@@ -1,7 +1,7 @@
 //! The real program as tests start it: in a folder of its own, its output kept, ended with the test.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -135,9 +135,9 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Says which test was left out and why; the summary of `scripts/test` lists these lines.
+/// Says which test was left out and why, past the harness, which shows only what failing tests print.
 pub fn left_out(test: &str, why: &str) {
-    eprintln!("LEFT OUT {test}: {why}");
+    let _ = writeln!(std::io::stderr(), "LEFT OUT {test}: {why}");
 }
 
 /// Whether network namespaces can be made here.

@@ -249,23 +249,23 @@ fn parsed(html: &str) -> Result<String, usize> {
 /// Notes the message, in the file before the answer leaves.
 fn take(bot: &Shared, message: &Value) -> usize {
     let mut bot = bot.lock();
-    let receipt = json!({
+    let receipt = Receipt(json!({
         "chat_id": message["chat_id"],
         "topic": message["message_thread_id"],
         "text": message["text"],
         "html": !message["parse_mode"].is_null(),
         "silent": message["disable_notification"].as_bool().unwrap_or(false),
-    });
+    }));
     if bot.print {
-        println!("{}\n", receipt["text"].as_str().unwrap_or_default());
+        println!("{}\n", receipt.text());
     }
     if let Some(file) = &mut bot.file {
-        let written = writeln!(file, "{receipt}").and_then(|()| file.sync_data());
+        let written = writeln!(file, "{}", receipt.0).and_then(|()| file.sync_data());
         if let Err(error) = written {
             eprintln!("the receipt is not written: {error}");
         }
     }
-    bot.receipts.push(Receipt(receipt));
+    bot.receipts.push(receipt);
     bot.receipts.len()
 }
 
