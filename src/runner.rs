@@ -245,4 +245,24 @@ mod tests {
         let pings: Vec<u128> = heard(checks, 10_000).await.into_iter().filter(|(name, ..)| name == "ping").map(|(_, at, _)| at).collect();
         assert!(pings.windows(2).skip(1).all(|pair| pair[1] - pair[0] == 1000), "{pings:?}");
     }
+
+    /// F48: ten thousand checks start in two seconds and keep their times, though at most 200 of them run at once.
+    #[tokio::test(start_paused = true)]
+    async fn ten_thousand_checks_are_never_late_by_half_an_interval() {
+        const EVERY: u128 = 10_000;
+        let check = |n| Schedule { at_once: 200, ..schedule(&format!("check {n}"), "x", EVERY as u64, 50, false) };
+        let heard = heard((0..10_000).map(check).collect(), 40_000).await;
+        let mut times: HashMap<String, Vec<u128>> = HashMap::new();
+        for (name, at, _) in heard {
+            times.entry(name).or_default().push(at);
+        }
+        assert_eq!(times.len(), 10_000);
+        assert!(times.values().all(|times| times[0] < EVERY / 2), "all have looked soon after the start");
+        // The first gap leads from the start's spread to the check's own phase.
+        let late = times.values().flat_map(|times| times.windows(2).skip(1).map(|pair| pair[1].abs_diff(pair[0] + EVERY)));
+        let mut late: Vec<u128> = late.collect();
+        late.sort_unstable();
+        assert!(late.len() >= 10_000 && late[late.len() * 99 / 100] < EVERY / 20, "p99 {} ms", late[late.len() * 99 / 100]);
+        assert!(late.last().is_some_and(|latest| *latest < EVERY / 2), "{late:?}");
+    }
 }

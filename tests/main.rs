@@ -7,5 +7,6 @@ mod bot;
 mod command_line;
 mod program;
 mod scenarios;
+mod storm;
 mod walls;
 mod watch;

@@ -302,3 +302,65 @@ fn the_console_prints_messages() {
     until("the message", || program.stdout().first().map(|line| assert_eq!(line, "🔴 srv-01 · atto: сбой")));
     program.stop();
 }
+
+/// F63: a full pipe whose reader is asleep.
+#[test]
+fn a_console_whose_reader_sleeps_stalls_nothing() {
+    const PIPE: usize = 64 * 1024;
+    let (bot, service) = (FakeBot::start(""), Service::start());
+    service.well.store(false, Ordering::SeqCst);
+    let place = Place::new(&format!(
+        "channels: {{ console: {{ console: {{}} }}, ops: {} }}\nchecks:\n  - {{ name: atto, {}, every: 100ms, fail_after: 1, notify: [console, ops] }}\n",
+        bot.section(),
+        service.section()
+    ));
+    let (_asleep, mut full) = std::io::pipe().unwrap();
+    full.write_all(&vec![b'-'; PIPE]).unwrap();
+    let mut child = place.command(&["run"]).stdout(full).stderr(Stdio::null()).spawn().unwrap();
+    bot.texts(1);
+    service.asked_again(5);
+    service.well.store(true, Ordering::SeqCst);
+    bot.texts(2);
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::TERM).unwrap();
+    let (stopped, status) = (Instant::now(), until("the program ends", || child.try_wait().unwrap()));
+    assert_eq!(status.code(), Some(0));
+    assert!(stopped.elapsed() < Duration::from_secs(2), "{:?}", stopped.elapsed());
+}
+
+/// F66: a list that is replaced while the watch runs.
+#[test]
+fn an_empty_list_keeps_the_last_good_one() {
+    let place = Place::new(
+        "log: { status_every: 1s }\nchannels: { console: { console: {} } }\nchecks:\n  \
+         - { name: list, ping: { list: ips.txt, count: 1 }, every: 100ms, rules: [ \"loss >= 0\" ], notify: [console] }\n",
+    );
+    place.write("ips.txt", "127.0.0.1\n127.0.0.2\n");
+    if place.run(&["check"]).0 != 0 {
+        return left_out("an_empty_list_keeps_the_last_good_one", "no sort of ICMP socket may be opened here");
+    }
+    // Every target fails its rule, so the failing ones are the list.
+    let failing = || {
+        let status = place.statuses().pop()?;
+        let targets: Vec<String> = status["failing"].as_array()?.iter().map(|failing| failing["target"].as_str().unwrap().into()).collect();
+        Some(targets)
+    };
+    // A new file takes the old one's place at once, as editors and Ansible do it.
+    let replace = |text: &str| {
+        place.write("ips.new", text);
+        std::fs::rename(place.path("ips.new"), place.path("ips.txt")).unwrap();
+    };
+    let program = place.start();
+    until("both are looked at", || (failing()? == ["127.0.0.1", "127.0.0.2"]).then_some(()));
+    replace("127.0.0.1\n127.0.0.3\n");
+    until("a good list is taken", || (failing()? == ["127.0.0.1", "127.0.0.3"]).then_some(()));
+    replace("# nobody\n");
+    let is_warning = |line: &&str| line.contains("the last good one stays list=ips.txt problems=\"ips.txt: there are no targets in it\"");
+    until("the empty list is told", || program.stderr().iter().find(|line| is_warning(&line.as_str())).map(drop));
+    let told = place.statuses().len();
+    until("two more status lines", || (place.statuses().len() >= told + 2).then_some(()));
+    assert_eq!(failing().unwrap(), ["127.0.0.1", "127.0.0.3"]);
+    replace("127.0.0.2\n");
+    until("the next good list is taken", || (failing()? == ["127.0.0.2"]).then_some(()));
+    let log = program.stop();
+    assert_eq!(log.lines().filter(is_warning).count(), 1, "{log}");
+}
