@@ -19,8 +19,8 @@ use crate::domain::reading::{Reading, Report};
 const TICK: Duration = Duration::from_millis(50);
 /// The first looks are spread over so much, for a first picture soon after the start.
 const FIRST_PICTURE: Duration = Duration::from_secs(2);
-/// Past its own reckoning a run gets this much more before it is given up.
-const GRACE: Duration = Duration::from_secs(1);
+/// A run is given up after twice its own reckoning and this: the deadline is for what hangs, not for a busy machine.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// A check and when it is to run.
 #[derive(Clone)]
@@ -145,7 +145,7 @@ impl Seat {
 
 /// One run within its deadline; a panic in it is its own.
 pub async fn look_once(look: Arc<dyn Check>, run: Run) -> Report {
-    let longest = look.longest(&run) + GRACE;
+    let longest = look.longest(&run) * 2 + GRACE;
     let mut task = tokio::spawn(async move { look.run(&run).await });
     match timeout(longest, &mut task).await {
         Ok(Ok(readings)) => Report::Readings(readings),
@@ -192,100 +192,4 @@ pub fn tally(readings: &[Reading]) -> (usize, usize, usize) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::reading::Target;
-    use async_trait::async_trait;
-
-    /// Takes so long, then does what it is told.
-    struct Fake {
-        takes: Duration,
-        panics: bool,
-    }
-
-    #[async_trait]
-    impl Check for Fake {
-        async fn run(&self, run: &Run) -> Vec<Reading> {
-            let _slot = run.slot().await;
-            tokio::time::sleep(self.takes).await;
-            assert!(!self.panics, "told to");
-            vec![Reading::pass(&Target::itself())]
-        }
-        fn size(&self) -> usize {
-            1
-        }
-    }
-
-    fn schedule(name: &str, kind: &'static str, every: u64, takes: u64, panics: bool) -> Schedule {
-        let look = Arc::new(Fake { takes: Duration::from_millis(takes), panics });
-        Schedule { name: name.into(), kind, at_once: 2, every: Duration::from_millis(every), timeout: Duration::from_secs(5), look }
-    }
-
-    /// Runs for so long in virtual time; when each check was heard of, in milliseconds.
-    async fn heard(schedules: Vec<Schedule>, for_ms: u64) -> Vec<(String, u128, Report)> {
-        let (sender, mut reports) = mpsc::channel(1000);
-        let stop = CancellationToken::new();
-        let start = Instant::now();
-        let (_edits, edited) = mpsc::channel(1);
-        let runner = tokio::spawn(run(schedules, edited, sender, stop.clone()));
-        let mut heard = Vec::new();
-        let end = start + Duration::from_millis(for_ms);
-        while let Ok(Some(finished)) = tokio::time::timeout_at(end, reports.recv()).await {
-            heard.push((finished.check.to_string(), start.elapsed().as_millis(), finished.report));
-        }
-        stop.cancel();
-        runner.await.unwrap();
-        heard
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn keeps_its_interval_and_its_phase() {
-        let times = |heard: Vec<(String, u128, Report)>| heard.into_iter().map(|(_, at, _)| at).collect::<Vec<_>>();
-        let first = times(heard(vec![schedule("a", "x", 1000, 0, false)], 10_000).await);
-        let again = times(heard(vec![schedule("a", "x", 1000, 0, false)], 10_000).await);
-        assert_eq!(first, again, "a restart keeps the phase");
-        assert!(first[0] < 1000);
-        assert!(first.windows(2).skip(1).all(|pair| pair[1] - pair[0] == 1000), "{first:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn spreads_checks_over_the_interval() {
-        let many = (0..200).map(|n| schedule(&format!("check {n}"), "x", 10_000, 0, false)).collect();
-        let heard = heard(many, 20_000).await;
-        let second: Vec<u128> = heard.iter().map(|(_, at, _)| *at).filter(|at| *at >= 10_000).collect();
-        for tenth in 0..10 {
-            let from = 10_000 + tenth * 1000;
-            let here = second.iter().filter(|at| (from..from + 1000).contains(*at)).count();
-            assert!((5..=40).contains(&here), "{here} of 200 in second {tenth}");
-        }
-        assert_eq!(heard.iter().filter(|(_, at, _)| *at < 2000).count(), 200, "a first picture in two seconds");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn never_overlaps_a_slow_check() {
-        let heard = heard(vec![schedule("slow", "x", 1000, 2500, false)], 10_000).await;
-        assert!((2..=4).contains(&heard.len()), "{}", heard.len());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_panic_is_unknown_for_that_check_alone() {
-        let heard = heard(vec![schedule("bad", "x", 1000, 0, true), schedule("good", "x", 1000, 0, false)], 5_000).await;
-        let of = |name: &str| heard.iter().filter(|(check, ..)| check == name).map(|(_, _, report)| report.clone()).collect::<Vec<_>>();
-        assert!(of("bad").iter().all(|report| *report == Report::Lost("the check itself broke down (see the log)".into())));
-        assert!(of("bad").len() >= 4 && of("good").len() >= 4);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn gives_up_what_never_returns() {
-        let heard = heard(vec![schedule("hangs", "x", 1000, 3_600_000, false)], 9_000).await;
-        assert_eq!(heard[0].2, Report::Lost("no result in 6 s".into()));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_slow_kind_delays_no_other() {
-        let mut checks: Vec<_> = (0..50).map(|n| schedule(&format!("http {n}"), "http", 1000, 4000, false)).collect();
-        checks.push(schedule("ping", "ping", 1000, 0, false));
-        let pings: Vec<u128> = heard(checks, 10_000).await.into_iter().filter(|(name, ..)| name == "ping").map(|(_, at, _)| at).collect();
-        assert!(pings.windows(2).skip(1).all(|pair| pair[1] - pair[0] == 1000), "{pings:?}");
-    }
-}
+mod tests;

@@ -9,5 +9,6 @@ mod program;
 mod restart;
 mod scenarios;
 mod service;
+mod storm;
 mod walls;
 mod watch;

@@ -1,5 +1,6 @@
 //! The promise, seen from outside: the real program, real sockets, and what the Bot API really received.
 
+use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -116,15 +117,15 @@ fn ten_thousand_dead_addresses_are_one_message() {
         );
     }
     let place = Place::new("");
-    place.write("ips.txt", "10.99.0.1-10.99.39.16\n");
+    place.write("ips.txt", "127.99.0.1-127.99.39.16\n");
     place.write(
         "checks.yaml",
         "host: srv-01\nchannels: { ops: { telegram: { token: \"1:a\", chat_id: 1, api_url: \"http://127.0.0.1:9400\" } } }\n\
-         checks:\n  - { name: terminals, ping: { list: ips.txt, count: 1 }, every: 2s, timeout: 1s, fail_after: 2, notify: [ops] }\n",
+         checks:\n  - { name: terminals, ping: { list: ips.txt, count: 1 }, every: 2s, timeout: 1s, fail_after: 2, notify: [ops] }\n\
+         log: { status_every: 1s }\n",
     );
-    // A dummy interface takes every packet and brings none back.
-    let script =
-        "ip link set lo up && ip link add d0 type dummy && ip addr add 10.99.255.254/16 dev d0 && ip link set d0 up && exec \"$@\"";
+    // Nobody in this namespace answers an echo.
+    let script = "ip link set lo up && echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all && exec \"$@\"";
     let inside = |program: &mut Command, name: &str, arguments: &[&str]| {
         program.args(["-n", "sh", "-c", script, "sh", name]).args(arguments).current_dir(place.path(""));
     };
@@ -142,15 +143,15 @@ fn ten_thousand_dead_addresses_are_one_message() {
     let program = Program::start(command);
     let receipts = || std::fs::read_to_string(place.path("receipts.jsonl")).unwrap_or_default();
     until("the message arrives", || (receipts().lines().count() >= 1).then_some(()));
-    // Two more runs bring nothing.
-    let runs = |lines: Vec<serde_json::Value>| lines.len();
-    let before = runs(place.statuses());
-    until("status lines go on", || (runs(place.statuses()) > before || program.stderr().len() > 2).then_some(()));
     let text: serde_json::Value = serde_json::from_str(receipts().lines().next().unwrap()).unwrap();
     let text = text["text"].as_str().unwrap();
-    assert!(text.starts_with("🔴 srv-01 · terminals: 10000 of 10000 failed\n10.99.0.1, 10.99.0.10, "), "{text}");
+    assert!(text.starts_with("🔴 srv-01 · terminals: 10000 of 10000 failed\n127.99.0.1, 127.99.0.2, "), "{text}");
     assert!(text.contains(", … and 9970 more\nno reply to "), "{text}");
     assert!(text.encode_utf16().count() <= 4096);
+    // The watch goes on, and says no more.
+    let failures = || place.statuses().last().and_then(|line| line["failing"][0]["failures"].as_u64());
+    let before = failures();
+    until("two more runs", || (failures() >= before.map(|count| count + 2)).then_some(()));
     program.stop();
     assert_eq!(receipts().lines().count(), 1, "ten thousand failures, one message");
 }
@@ -263,4 +264,66 @@ fn the_console_prints_messages() {
     let program = place.start();
     until("the message", || program.stdout().first().map(|line| assert_eq!(line, "🔴 srv-01 · atto: сбой")));
     program.stop();
+}
+
+/// F63: a full pipe whose reader is asleep.
+#[test]
+fn a_console_whose_reader_sleeps_stalls_nothing() {
+    const PIPE: usize = 64 * 1024;
+    let (bot, service) = (FakeBot::start(""), Service::start());
+    service.well.store(false, Ordering::SeqCst);
+    let place = Place::new(&format!(
+        "channels: {{ console: {{ console: {{}} }}, ops: {} }}\nchecks:\n  - {{ name: atto, {}, every: 100ms, fail_after: 1, notify: [console, ops] }}\n",
+        bot.section(),
+        service.section()
+    ));
+    let (_asleep, mut full) = std::io::pipe().unwrap();
+    full.write_all(&vec![b'-'; PIPE]).unwrap();
+    let mut child = place.command(&["run"]).stdout(full).stderr(Stdio::null()).spawn().unwrap();
+    bot.texts(1);
+    service.asked_again(5);
+    service.well.store(true, Ordering::SeqCst);
+    bot.texts(2);
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::TERM).unwrap();
+    let (stopped, status) = (Instant::now(), until("the program ends", || child.try_wait().unwrap()));
+    assert_eq!(status.code(), Some(0));
+    assert!(stopped.elapsed() < Duration::from_secs(2), "{:?}", stopped.elapsed());
+}
+
+/// F66: a list that is replaced while the watch runs.
+#[test]
+fn an_empty_list_keeps_the_last_good_one() {
+    let place = Place::new(
+        "log: { status_every: 1s }\nchannels: { console: { console: {} } }\nchecks:\n  \
+         - { name: list, ping: { list: ips.txt, count: 1 }, every: 100ms, rules: [ \"loss >= 0\" ], notify: [console] }\n",
+    );
+    place.write("ips.txt", "127.0.0.1\n127.0.0.2\n");
+    if place.run(&["check"]).0 != 0 {
+        return left_out("an_empty_list_keeps_the_last_good_one", "no sort of ICMP socket may be opened here");
+    }
+    // Every target fails its rule, so the failing ones are the list.
+    let failing = || {
+        let status = place.statuses().pop()?;
+        let targets: Vec<String> = status["failing"].as_array()?.iter().map(|failing| failing["target"].as_str().unwrap().into()).collect();
+        Some(targets)
+    };
+    // A new file takes the old one's place at once, as editors and Ansible do it.
+    let replace = |text: &str| {
+        place.write("ips.new", text);
+        std::fs::rename(place.path("ips.new"), place.path("ips.txt")).unwrap();
+    };
+    let program = place.start();
+    until("both are looked at", || (failing()? == ["127.0.0.1", "127.0.0.2"]).then_some(()));
+    replace("127.0.0.1\n127.0.0.3\n");
+    until("a good list is taken", || (failing()? == ["127.0.0.1", "127.0.0.3"]).then_some(()));
+    replace("# nobody\n");
+    let is_warning = |line: &&str| line.contains("the last good one stays list=ips.txt problems=\"ips.txt: there are no targets in it\"");
+    until("the empty list is told", || program.stderr().iter().find(|line| is_warning(&line.as_str())).map(drop));
+    let told = place.statuses().len();
+    until("two more status lines", || (place.statuses().len() >= told + 2).then_some(()));
+    assert_eq!(failing().unwrap(), ["127.0.0.1", "127.0.0.3"]);
+    replace("127.0.0.2\n");
+    until("the next good list is taken", || (failing()? == ["127.0.0.2"]).then_some(()));
+    let log = program.stop();
+    assert_eq!(log.lines().filter(is_warning).count(), 1, "{log}");
 }

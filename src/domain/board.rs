@@ -166,8 +166,10 @@ impl CheckState {
         let current = self.reports;
         let gone: Vec<_> = self.targets.extract_if(.., |_, state| state.reported != current).collect();
         for (_, state) in gone {
+            // A run that was lost before any target was known is over with the first that is not.
+            let by = if state.target.key.is_empty() { ClosedBy::Recovery } else { ClosedBy::Removal };
             for (rule, tracker) in plan.rules.iter().zip(state.trackers) {
-                self.retire(&plan.name, &state.target, &rule.identity, tracker, now, taken);
+                self.retire(&plan.name, &state.target, &rule.identity, tracker, Closing { at: now.wall, by }, taken);
             }
         }
     }
@@ -179,12 +181,12 @@ impl CheckState {
         target: &Arc<Target>,
         rule: &Arc<str>,
         tracker: Tracker,
-        now: Now,
+        closing: Closing,
         taken: &mut Taken,
     ) {
         self.down -= usize::from(!tracker.up);
         if let Some(incident) = tracker.incident {
-            close(&mut self.incidents, incident, now.wall, ClosedBy::Removal);
+            close(&mut self.incidents, incident, closing.at, closing.by);
             taken.turned.push(Turned { incident, turn: Turn::Recovered });
         }
         if !tracker.is_at_rest() {

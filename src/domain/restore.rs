@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::board::{CheckState, Taken, TargetState, Turned, close};
 use super::engine::{Effect, Engine, own_target};
-use super::incident::ClosedBy;
+use super::incident::{ClosedBy, Closing};
 use super::lane::Lane;
 use super::ledger::Entry;
 use super::reading::Target;
@@ -147,7 +147,7 @@ impl Engine {
             for (rule, tracker) in old.rules.iter().zip(target.trackers) {
                 match rules.iter().position(|now| now.identity == rule.identity) {
                     Some(place) if watched => trackers[place] = tracker,
-                    _ => state.retire(&old.name, &target.target, &rule.identity, tracker, now, taken),
+                    _ => state.retire(&old.name, &target.target, &rule.identity, tracker, removal(now), taken),
                 }
             }
             if watched {
@@ -213,9 +213,13 @@ impl Engine {
 fn drop_targets(plan: &CheckPlan, state: &mut CheckState, now: Now, taken: &mut Taken) {
     for target in std::mem::take(&mut state.targets).into_values() {
         for (rule, tracker) in plan.rules.iter().zip(target.trackers) {
-            state.retire(&plan.name, &target.target, &rule.identity, tracker, now, taken);
+            state.retire(&plan.name, &target.target, &rule.identity, tracker, removal(now), taken);
         }
     }
+}
+
+fn removal(now: Now) -> Closing {
+    Closing { at: now.wall, by: ClosedBy::Removal }
 }
 
 /// A check of which only the name is known.

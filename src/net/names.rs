@@ -139,50 +139,70 @@ impl std::fmt::Debug for Names {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::net::Ipv4Addr;
     use std::time::Instant;
 
     use hickory_resolver::config::{ConnectionConfig, NameServerConfig};
-    use tokio::net::UdpSocket;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, UdpSocket};
 
     use super::*;
 
     /// A name server that answers by the first label of the question and is silent to `hang…`.
     async fn name_server() -> Resolver {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let port = socket.local_addr().unwrap().port();
+        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let port = udp.local_addr().unwrap().port();
+        let tcp = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         tokio::spawn(async move {
             let mut packet = [0; 1500];
-            while let Ok((length, from)) = socket.recv_from(&mut packet).await {
-                if let Some(reply) = answer(&packet[..length]) {
-                    socket.send_to(&reply, from).await.unwrap();
+            let mut asked = 0;
+            while let Ok((length, from)) = udp.recv_from(&mut packet).await {
+                asked += 1;
+                if let Some(reply) = answer(&packet[..length], asked, false) {
+                    udp.send_to(&reply, from).await.unwrap();
                 }
             }
         });
-        let mut udp = ConnectionConfig::udp();
-        udp.port = port;
-        let server = NameServerConfig::new(Ipv4Addr::LOCALHOST.into(), true, vec![udp]);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = tcp.accept().await {
+                let mut query = vec![0; usize::from(stream.read_u16().await.unwrap())];
+                stream.read_exact(&mut query).await.unwrap();
+                let reply = answer(&query, 0, true).unwrap();
+                stream.write_u16(reply.len() as u16).await.unwrap();
+                stream.write_all(&reply).await.unwrap();
+            }
+        });
+        let (mut over_udp, mut over_tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
+        (over_udp.port, over_tcp.port) = (port, port);
+        let server = NameServerConfig::new(Ipv4Addr::LOCALHOST.into(), true, vec![over_udp, over_tcp]);
         Resolver::of(ResolverConfig::from_parts(None, vec![], vec![server]), ResolverOpts::default(), None).unwrap()
     }
 
-    /// RFC 1035 by hand: the header, the question as it came, and an A record for names that start with `good`.
-    fn answer(query: &[u8]) -> Option<Vec<u8>> {
+    /// RFC 1035 by hand: the header, the question as it came, and the records. `asked` is the number of the question.
+    fn answer(query: &[u8], asked: u8, whole: bool) -> Option<Vec<u8>> {
+        const TOO_LONG: u8 = 2;
         let question_end = 12 + query[12..].iter().position(|byte| *byte == 0)? + 5;
         let label = String::from_utf8_lossy(&query[13..13 + usize::from(query[12])]).to_lowercase();
         let is_a = query[question_end - 3] == 1;
-        let (code, addresses) = match label.as_str() {
+        let address = |ttl: u8, last: [u8; 2]| [&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, ttl, 0, 4, 10, 2][..], &last].concat();
+        // `loop.example` is another name of `pool.example`, and that of `loop.example`.
+        let alias = |of: &[u8; 4]| [&[0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 60, 0, 7, 4][..], of, &[0xc0, 17]].concat();
+        let (flags, code, records) = match label.as_str() {
             label if label.starts_with("hang") => return None,
-            "good" if is_a => (0, 1),
-            "good" | "empty" => (0, 0),
-            "broken" => (2, 0),
-            _ => (3, 0),
+            "loop" => (0, 0, vec![alias(b"pool")]),
+            "pool" => (0, 0, vec![alias(b"loop")]),
+            "good" if is_a => (0, 0, vec![address(60, [0, 7])]),
+            "fleeting" if is_a => (0, 0, vec![address(0, [0, asked])]),
+            "many" if is_a && whole => (0, 0, (0..1000_u16).map(|n| address(60, n.to_be_bytes())).collect()),
+            "many" if is_a => (TOO_LONG, 0, vec![]),
+            "good" | "fleeting" | "many" | "empty" => (0, 0, vec![]),
+            "broken" => (0, 2, vec![]),
+            _ => (0, 3, vec![]),
         };
-        let mut reply = vec![query[0], query[1], 0x81, 0x80 | code, 0, 1, 0, addresses, 0, 0, 0, 0];
-        reply.extend_from_slice(&query[12..question_end]);
-        if addresses > 0 {
-            reply.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 7]);
-        }
-        Some(reply)
+        let [high, low] = (records.len() as u16).to_be_bytes();
+        let header = [query[0], query[1], 0x81 | flags, 0x80 | code, 0, 1, high, low, 0, 0, 0, 0];
+        Some([&header, &query[12..question_end], &records.concat()].concat())
     }
 
     async fn check(name: &str, expect: Result<&[&str], &str>) {
@@ -193,11 +213,34 @@ mod tests {
 
     #[tokio::test]
     async fn every_answer_has_its_words() {
-        check("good.example.", Ok(&["192.0.2.7"])).await;
+        check("good.example.", Ok(&["10.2.0.7"])).await;
         check("gone.example.", Err("the name gone.example. has no address")).await;
         check("empty.example.", Err("the name empty.example. has no address")).await;
         check("broken.example.", Err("looking up broken.example. failed: the name server answered SERVFAIL")).await;
         check("hang.example.", Err("no answer to the look-up of hang.example. in 200 ms")).await;
+    }
+
+    /// F32: an answer that is too long for a datagram is asked for again over TCP.
+    #[tokio::test]
+    async fn a_thousand_addresses_are_all_there() {
+        let found = name_server().await.look_up("many.example.", Duration::from_secs(5)).await.unwrap();
+        let distinct: HashSet<IpAddr> = found.into_iter().collect();
+        assert_eq!(distinct.len(), 1000);
+    }
+
+    /// F32.
+    #[tokio::test]
+    async fn aliases_in_a_circle_are_given_up() {
+        let error = name_server().await.look_up("loop.example.", Duration::from_secs(5)).await.unwrap_err();
+        assert_eq!(error.to_string(), "the name loop.example. has no address");
+    }
+
+    /// F32: a time to live of 0 forbids to remember it.
+    #[tokio::test]
+    async fn what_must_not_be_remembered_is_asked_anew() {
+        let resolver = name_server().await;
+        let first = resolver.look_up("fleeting.example.", Duration::from_secs(5)).await.unwrap();
+        assert_ne!(resolver.look_up("fleeting.example.", Duration::from_secs(5)).await.unwrap(), first);
     }
 
     #[tokio::test]
@@ -212,7 +255,7 @@ mod tests {
         tokio::task::yield_now().await;
         let started = Instant::now();
         let found = resolver.look_up("good.example.", Duration::from_secs(10)).await;
-        assert_eq!(found, Ok(vec![IpAddr::from([192, 0, 2, 7])]));
+        assert_eq!(found, Ok(vec![IpAddr::from([10, 2, 0, 7])]));
         assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
         hung.into_iter().for_each(|task| task.abort());
     }

@@ -8,6 +8,7 @@ mod status;
 mod tests;
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,6 +18,8 @@ use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Method, Response, StatusCode, Url};
 pub use settings::{BasicSection, HttpSettings};
 use tokio::time::{Instant, timeout};
+use tower::util::Oneshot;
+use tower::{Layer, Service};
 
 use crate::checks::{Check, Kind, Run, outcome_of};
 use crate::domain::reading::{Reading, Target};
@@ -320,4 +323,35 @@ async fn connecting<T, E>(connection: impl Future<Output = Result<T, E>>) -> Res
         note(|phases| phases.connected = Some(Instant::now()));
     }
     connected
+}
+
+/// Shares the connector below. The HTTP client clones the whole stack half a dozen times for each request,
+/// where only the connection itself needs a connector of its own.
+#[derive(Clone)]
+struct Sharing;
+
+#[derive(Clone)]
+struct Shared<S>(Arc<S>);
+
+impl<S> Layer<S> for Sharing {
+    type Service = Shared<S>;
+
+    fn layer(&self, connector: S) -> Shared<S> {
+        Shared(Arc::new(connector))
+    }
+}
+
+impl<S: Service<To> + Clone, To> Service<To> for Shared<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Oneshot<S, To>;
+
+    /// The clone that makes the connection waits until it is ready.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, to: To) -> Oneshot<S, To> {
+        Oneshot::new(S::clone(&self.0), to)
+    }
 }

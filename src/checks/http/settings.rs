@@ -13,7 +13,7 @@ use tower::util::MapFutureLayer;
 
 use super::expect::{Expectations, Text};
 use super::status::Statuses;
-use super::{Http, Login, Lookups, Page, connecting, masked};
+use super::{Http, Login, Lookups, Page, Sharing, connecting, masked};
 use crate::checks::{Check, pattern};
 use crate::domain::reading::Target;
 use crate::net::tls::TlsPolicy;
@@ -172,7 +172,7 @@ impl Connection {
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
             .dns_resolver(Arc::new(Lookups { net: at.net.clone(), within: at.timeout }))
-            .connector_layer(MapFutureLayer::new(connecting));
+            .connector_layer((MapFutureLayer::new(connecting), Sharing));
         if !self.keepalive {
             // A connection that lives for one look needs no care for the time after it: five system calls less.
             client = client.pool_max_idle_per_host(0).tcp_keepalive(None).tcp_keepalive_interval(None).tcp_keepalive_retries(None);

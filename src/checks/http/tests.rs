@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::checks::namespace::{BLACK_HOLE, ROUTER, inside as in_namespace};
 use crate::checks::testing::{build_kind, documented_example, told, told_problems};
 use crate::net::testing::{Authority, DAY, again, answer, closed_port, self_signed_server, serve, serve_tls, take_request, use_up_files};
 use crate::settings::Problem;
@@ -129,7 +130,7 @@ async fn certificates_of_every_kind() {
     check(&closing, "", "fail: the connection was closed early in the TLS handshake").await;
 }
 
-/// F25, F27, F29: whatever the server does with its time, the look has one deadline.
+/// F25, F29: whatever the server does with its time, the look has one deadline.
 #[tokio::test]
 async fn one_deadline_for_all() {
     let silent = serve(async |mut stream| while stream.read(&mut [0; 64]).await.is_ok_and(|length| length > 0) {}).await;
@@ -150,6 +151,45 @@ async fn one_deadline_for_all() {
     })
     .await;
     check_hung(&url(flood), "", "fail: no answer in 60 ms").await;
+}
+
+/// F27, F28: what the way to a page says; one that swallows everything takes no time from the others.
+#[test]
+fn faults_of_the_way_have_their_reasons() {
+    in_namespace("checks::http::tests::faults_of_the_way_have_their_reasons", &format!("{ROUTER}\n{BLACK_HOLE}"), || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let open = page(OK).await;
+            let away =
+                ["http://10.9.4.1/", "http://10.0.0.1/", "http://10.5.0.1/", "http://10.6.0.1/", "http://10.7.0.1/", "'http://[fd05::1]/'"];
+            let http = build(&format!("urls: [{}, '{open}']", away.join(", "))).unwrap();
+            // Enough for a second SYN: the kernel drops what a router says while it still works on the socket.
+            let (start, within) = (Instant::now(), Duration::from_millis(1500));
+            let readings = http.run(&Run::alone(within, 10)).await;
+            assert!(start.elapsed() < within * 2, "{:?}", start.elapsed());
+            let expect = [
+                "fail: no connection in 1.5 s",
+                "fail: connection refused",
+                "fail: the host is unreachable",
+                "fail: the host is unreachable",
+                "fail: the network is unreachable",
+                "fail: the network is unreachable",
+                "pass",
+            ];
+            assert_eq!(readings.iter().map(told).collect::<Vec<_>>(), expect);
+        });
+    });
+}
+
+/// F28: the connection stands, then it is reset.
+#[tokio::test]
+async fn a_reset_is_told_as_one() {
+    let resetting = serve(async |mut stream| {
+        take_request(&mut stream).await;
+        stream.set_zero_linger().unwrap();
+    })
+    .await;
+    check(&url(resetting), "", "fail: the connection was reset").await;
 }
 
 /// F25, F26: the cap is on what comes out of the packing.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::*;
-use crate::checks::namespace::{inside as in_namespace, left_out};
+use crate::checks::namespace::{BLACK_HOLE, ROUTER, inside as in_namespace, left_out};
 use crate::domain::reading::Outcome;
 use crate::net::LookupError;
 use crate::net::icmp::Sockets;
@@ -173,9 +173,6 @@ fn may_ping(test: &str) -> bool {
 const UNPRIVILEGED: &str = "ip link set lo up; echo '0 2147483647' > /proc/sys/net/ipv4/ping_group_range";
 /// The kernel's default: nobody may. Root still has its raw sockets.
 const RAW: &str = "ip link set lo up; echo '1 0' > /proc/sys/net/ipv4/ping_group_range";
-/// Addresses that swallow what is sent to them.
-const BLACKHOLE: &str =
-    "ip link add dead type veth peer name end; ip link set end up; ip link set dead up arp off; ip addr add 10.9.0.1/16 dev dead";
 
 #[test]
 fn both_sorts_of_sockets_work() {
@@ -236,7 +233,7 @@ fn without_permission_all_targets_share_one_reason() {
 
 #[test]
 fn silent_hosts_are_waited_for_together() {
-    in_namespace("checks::ping::tests::silent_hosts_are_waited_for_together", &format!("{UNPRIVILEGED}; {BLACKHOLE}"), || {
+    in_namespace("checks::ping::tests::silent_hosts_are_waited_for_together", &format!("{UNPRIVILEGED}; {BLACK_HOLE}"), || {
         let start = Instant::now();
         let readings = readings("{ targets: [10.9.4.0-10.9.7.231], count: 2, interval: 1ms }");
         assert_eq!(shown(&readings[999]), "10.9.7.231 fail: no reply to 2 echoes in 400 ms; loss");
@@ -257,17 +254,6 @@ fn no_route_of_our_own_says_nothing_of_the_target() {
     });
 }
 
-/// Two hosts and a router without a way onwards: it answers `host unreachable`, which is no reply.
-const ROUTER: &str = "ip link set lo up; echo '1 0' > /proc/sys/net/ipv4/ping_group_range
-    unshare --net sleep 9 >/dev/null 2>&1 & router=$!
-    until [ \"$(readlink /proc/$router/ns/net)\" != \"$(readlink /proc/self/ns/net)\" ]; do :; done
-    ip link add near type veth peer name far; ip link set far netns $router
-    ip addr add 10.0.0.2/24 dev near; ip -6 addr add fd00::2/64 dev near nodad; ip link set near up
-    nsenter -t $router -n sh -c 'ip link set lo up; ip addr add 10.0.0.1/24 dev far; ip -6 addr add fd00::1/64 dev far nodad
-        ip link set far up; ip route add unreachable 10.5.0.0/16; ip route add prohibit 10.6.0.0/16; ip -6 route add unreachable fd05::/16
-        echo 0 > /proc/sys/net/ipv4/icmp_ratelimit; echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding'
-    ip route add default via 10.0.0.1; ip -6 route add default via fd00::1";
-
 #[test]
 fn a_router_that_knows_no_way_is_no_reply() {
     in_namespace("checks::ping::tests::a_router_that_knows_no_way_is_no_reply", ROUTER, || {
@@ -280,5 +266,21 @@ fn a_router_that_knows_no_way_is_no_reply() {
             "fd05::1 fail: network unreachable, says fd00::1; loss",
         ];
         assert_eq!(readings.iter().map(shown).collect::<Vec<_>>(), expect);
+    });
+}
+
+/// F31: of every ten echoes three are lost, but of no target all three.
+#[test]
+fn thirty_percent_of_loss_is_a_number_and_no_failure() {
+    let setup = format!(
+        "{UNPRIVILEGED}; command -v nft > /dev/null || {{ echo 'nft is not installed' >&2; exit 77; }}
+        nft 'table ip lossy {{ chain in {{ type filter hook input priority 0
+            icmp type echo-request numgen inc mod 10 < 3 drop; }}; }}'"
+    );
+    in_namespace("checks::ping::tests::thirty_percent_of_loss_is_a_number_and_no_failure", &setup, || {
+        let readings = readings("{ targets: [127.0.0.1-7], count: 3, interval: 1ms }");
+        assert!(readings.iter().all(|reading| reading.outcome == Outcome::Pass), "{readings:?}");
+        let lost: f64 = readings.iter().filter_map(|reading| reading.value("loss")).sum();
+        assert_eq!((lost * 21.0 / 700.0).round(), 7.0, "{readings:?}");
     });
 }

@@ -8,8 +8,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
 use super::*;
+use crate::checks::namespace::{BLACK_HOLE, ROUTER, inside as in_namespace};
 use crate::checks::testing::{build_kind, documented_example, told, told_problems};
-use crate::net::testing::{Authority, DAY, again, answer, closed_port, self_signed_server, serve, serve_tls, use_up_files};
+use crate::net::testing::{Authority, DAY, again, answer, closed_port, self_signed_server, serve, serve_tls, take_request, use_up_files};
 use crate::settings::Problem;
 
 fn build(section: &str) -> Result<Box<dyn Check>, Vec<Problem>> {
@@ -101,6 +102,46 @@ async fn one_deadline_for_all() {
     let flood = serve(async |mut stream| while stream.write_all(&[b'x'; 4096]).await.is_ok() {}).await;
     let shown = "x".repeat(60);
     check(flood, "expect: PONG", &format!("fail: the first 64 KiB of the answer have no `PONG`: `{shown}…`")).await;
+}
+
+/// F27, F28: what the way to a target says; one that swallows everything takes no time from the others.
+#[test]
+fn faults_of_the_way_have_their_reasons() {
+    let setup = format!("{ROUTER}\n{BLACK_HOLE}; ip route add prohibit 10.8.0.0/16");
+    in_namespace("checks::tcp::tests::faults_of_the_way_have_their_reasons", &setup, || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let open = serve(async |stream| drop(stream)).await;
+            let away =
+                ["10.9.4.1:80", "10.0.0.1:80", "10.5.0.1:80", "10.6.0.1:80", "10.7.0.1:80", "10.8.0.1:80", "'[fd05::1]:80'"].join(", ");
+            // Enough for a second SYN: the kernel drops what a router says while it still works on the socket.
+            let (start, within) = (Instant::now(), Duration::from_millis(1500));
+            let readings = look(&format!("addresses: [{away}, '{open}']"), within).await;
+            assert!(start.elapsed() < within * 2, "{:?}", start.elapsed());
+            let expect = [
+                "fail: no connection in 1.5 s",
+                "fail: connection refused",
+                "fail: the host is unreachable",
+                "fail: the host is unreachable",
+                "fail: the network is unreachable",
+                "unknown: this machine may not connect there (a local firewall or sandbox)",
+                "fail: the network is unreachable",
+                "pass",
+            ];
+            assert_eq!(readings.iter().map(told).collect::<Vec<_>>(), expect);
+        });
+    });
+}
+
+/// F28: the connection stands, then it is reset.
+#[tokio::test]
+async fn a_reset_is_told_as_one() {
+    let resetting = serve(async |mut stream| {
+        take_request(&mut stream).await;
+        stream.set_zero_linger().unwrap();
+    })
+    .await;
+    check(resetting, "send: x, expect: PONG", "fail: the connection was reset").await;
 }
 
 /// F30: the backlog is full, so the third connection's handshake is never answered.
