@@ -154,7 +154,8 @@ impl Watch {
     /// Goes on from the watch's last life.
     fn begin(&mut self, effects: Vec<Effect>, moved_aside: Option<&Path>) {
         self.follow(effects);
-        self.step(Input::Tick);
+        // The file that this life began with is a good one.
+        self.step(Input::Own { target: CONFIGURATION.into(), trouble: None });
         let trouble = self.store.trouble().borrow().clone();
         let lost = moved_aside.map(|path| format!("could not be read; it is moved to {} and the watch begins anew", path.display()).into());
         if let Some(trouble) = trouble.or(lost) {

@@ -91,7 +91,8 @@ impl StateFile {
             .busy_timeout(LOCKED)
             .pragma("cache_size", "-256")
             .pragma("wal_autocheckpoint", "256")
-            .pragma("journal_size_limit", "1048576");
+            .pragma("journal_size_limit", "1048576")
+            .disable_statement_logging();
         let mut connection = options.connect().await?;
         let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut connection).await?;
         if verdict != "ok" {

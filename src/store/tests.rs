@@ -168,6 +168,22 @@ proptest! {
     }
 }
 
+#[test]
+fn healthy_runs_and_what_goes_on_failing_save_nothing() {
+    let mut plain = watch();
+    plain.checks.iter_mut().for_each(|check| check.rules.truncate(2));
+    let mut engine = Engine::new(plain);
+    let target = Target::new("10.0.0.1");
+    let mut run = |second: u64, reading: Reading| {
+        let effects = engine.step(at(second * 1000), Input::Report { check: "a".into(), report: Report::Readings(vec![reading]) });
+        effects.iter().filter(|effect| matches!(effect, Effect::Save(_))).count()
+    };
+    assert_eq!((0..5).map(|second| run(second, Reading::pass(&target))).sum::<usize>(), 0);
+    assert_eq!(run(5, Reading::fail(&target, "no reply")), 1, "one of two");
+    assert_eq!(run(6, Reading::fail(&target, "no reply")), 4, "the counter, the incident, and two channels that are told");
+    assert_eq!((7..12).map(|second| run(second, Reading::fail(&target, "no reply"))).sum::<usize>(), 0);
+}
+
 #[tokio::test]
 async fn the_steady_clock_goes_on_with_the_wall_clock_and_never_back() {
     let folder = tempfile::tempdir().unwrap();
