@@ -113,6 +113,12 @@ impl StateFile {
         rows::write(&mut self.connection, batch).await.map_err(broken)
     }
 
+    /// Writes something small, to see whether it can be done.
+    pub async fn prove(&mut self, now: DateTime<Utc>) -> Result<(), Fault> {
+        let written = sqlx::query("REPLACE INTO meta VALUES ('proved', ?)").bind(now.to_rfc3339()).execute(&mut self.connection).await;
+        written.map(drop).map_err(broken)
+    }
+
     pub async fn close(self) {
         if let Err(error) = self.connection.close().await {
             tracing::warn!(%error, "the state file was not closed cleanly");

@@ -1,6 +1,6 @@
 //! The writer: one batch after the other, and patience with a disk that does not want.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use chrono::Utc;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::file::StateFile;
+use super::file::{Fault, StateFile};
+use super::pending::Pending;
 use super::{Progress, Shared, cannot};
 use crate::domain::reading::Reason;
 
@@ -17,48 +18,42 @@ const GATHER: Duration = Duration::from_secs(1);
 /// A file that could not be written is tried again after so long, twice as long each time.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// It is trusted again after so many writes, with so long between them: a full disk takes one now and then.
+const PROOFS: u32 = 3;
+const BETWEEN_PROOFS: Duration = Duration::from_millis(500);
 
 /// Writes until the store is closed.
 pub async fn run(shared: Arc<Shared>, mut file: Option<StateFile>, folder: PathBuf, troubles: watch::Sender<Option<Reason>>) {
     let mut retry = FIRST_RETRY;
+    let mut proofs = 0;
     loop {
-        if file.is_some() {
-            gather(&shared).await;
-        } else {
-            pause(&shared, retry).await;
-            retry = (retry * 2).min(LONGEST_RETRY);
+        let in_trouble = troubles.borrow().is_some();
+        match (&file, in_trouble) {
+            (Some(_), false) => gather(&shared).await,
+            (Some(_), true) => pause(&shared, BETWEEN_PROOFS).await,
+            (None, _) => {
+                pause(&shared, retry).await;
+                retry = (retry * 2).min(LONGEST_RETRY);
+            }
         }
         let batch = shared.pending().take();
         let closing = batch.closing;
-        let idle = batch.is_empty();
-        let mut written = Ok(());
-        if file.is_none() {
-            match StateFile::open(&folder, Utc::now()).await {
-                Ok((opened, _)) => file = Some(opened),
-                Err(fault) => written = Err(fault),
-            }
-        }
-        if let (Some(open), false) = (&mut file, idle) {
-            written = open.write(&batch).await;
-        }
-        match written {
-            // That a file opens does not say that it can be written.
-            Ok(()) if idle => {}
+        match write(&mut file, &folder, &batch, in_trouble).await {
             Ok(()) => {
-                retry = FIRST_RETRY;
+                proofs += 1;
                 shared.progress.send_replace(Progress { committed: batch.number, broken: false });
-                if troubles.borrow().is_some() {
+                if in_trouble && proofs >= PROOFS {
+                    retry = FIRST_RETRY;
                     troubles.send_replace(None);
                 }
             }
             Err(fault) => {
                 // After a failed write nothing is known of the file: it is opened and read anew.
-                file = None;
+                (file, proofs) = (None, 0);
                 shared.pending().put_back(batch);
                 shared.progress.send_modify(|progress| progress.broken = true);
-                let trouble = cannot(&folder, &fault);
-                if troubles.borrow().is_none() {
-                    troubles.send_replace(Some(trouble));
+                if !in_trouble {
+                    troubles.send_replace(Some(cannot(&folder, &fault)));
                 }
             }
         }
@@ -69,6 +64,19 @@ pub async fn run(shared: Arc<Shared>, mut file: Option<StateFile>, folder: PathB
             return;
         }
     }
+}
+
+/// Writes the batch to the file, which is opened first where it has to be.
+async fn write(file: &mut Option<StateFile>, folder: &Path, batch: &Pending, prove: bool) -> Result<(), Fault> {
+    let open = match file {
+        Some(open) => open,
+        None => file.insert(StateFile::open(folder, Utc::now()).await?.0),
+    };
+    if prove {
+        // That it opens does not say that it can be written.
+        open.prove(Utc::now()).await?;
+    }
+    if batch.is_empty() { Ok(()) } else { open.write(batch).await }
 }
 
 /// Waits for something to write, and a little for more if nobody is in a hurry.
