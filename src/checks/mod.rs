@@ -33,7 +33,7 @@ pub trait Check: Send + Sync {
     /// How many targets there are now: for the progress bar and the dry tables of `validate`.
     fn size(&self) -> usize;
 
-    /// How long an honest run may take at most; the runner gives up a second later.
+    /// How long an honest run may take at most; the runner gives up at twice that and some seconds.
     fn longest(&self, run: &Run) -> Duration {
         run.timeout
     }

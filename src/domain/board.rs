@@ -134,10 +134,12 @@ impl CheckState {
             if state.reported == current {
                 return true;
             }
+            // A run that was lost before any target was known is over with the first that is not.
+            let by = if state.target.key.is_empty() { ClosedBy::Recovery } else { ClosedBy::Removal };
             for tracker in &state.trackers {
                 *down -= usize::from(!tracker.up);
                 if let Some(id) = tracker.incident {
-                    close(incidents, id, now.wall, ClosedBy::Removal);
+                    close(incidents, id, now.wall, by);
                     turned.push(Turned { incident: id, turn: Turn::Recovered });
                 }
             }
