@@ -266,6 +266,18 @@ fn a_router_that_knows_no_way_is_no_reply() {
     });
 }
 
+/// F39: that an address is a network's broadcast is known to the kernel only.
+#[test]
+fn the_broadcast_address_of_a_network_is_not_looked_at() {
+    for setup in [UNPRIVILEGED, RAW] {
+        in_namespace("checks::ping::tests::the_broadcast_address_of_a_network_is_not_looked_at", setup, || {
+            let shown: Vec<_> = readings("{ targets: [127.255.255.255, 127.0.0.1], count: 1 }").iter().map(shown).collect();
+            let reason = "cannot send the echo: io error: Permission denied (os error 13)";
+            assert_eq!(shown, [&format!("127.255.255.255 unknown: {reason};"), "127.0.0.1 pass loss rtt rtt_min rtt_max"]);
+        });
+    }
+}
+
 /// F31: of every ten echoes three are lost, but of no target all three.
 #[test]
 fn thirty_percent_of_loss_is_a_number_and_no_failure() {
