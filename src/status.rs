@@ -165,3 +165,78 @@ impl<'a> CountingLine<'a> {
 fn is_zero(count: &usize) -> bool {
     *count == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::{TimeZone, Utc};
+
+    use super::*;
+    use crate::domain::reading::Target;
+    use crate::domain::time::Steady;
+
+    fn snapshot(failing: usize) -> Snapshot {
+        let failing = (0..failing).map(|number| Failing {
+            check: "terminals".into(),
+            target: Target::named(format!("10.0.0.{number}"), "till\n3"),
+            rule: "up".into(),
+            since: Utc.with_ymd_and_hms(2026, 11, 20, 9, 2, 10).unwrap(),
+            failures: 5,
+            reason: "no reply\u{1b}".into(),
+            incident: 1042 + number as u64,
+        });
+        let counting = Counting {
+            check: "billing api".into(),
+            target: Target::itself(),
+            rule: "up".into(),
+            failures: 2,
+            of: Hold::Lasting(std::time::Duration::from_secs(600)),
+        };
+        let status = vec![("this machine".into(), true), ("terminals".into(), false)];
+        Snapshot { status, failing: failing.collect(), counting: vec![counting] }
+    }
+
+    fn line(snapshot: &Snapshot) -> String {
+        let now = Now { wall: Utc.timestamp_millis_opt(1_795_165_330_512).unwrap(), steady: Steady::default() };
+        serde_json::to_string(&StatusLine::new(snapshot, "srv-01", chrono_tz::Europe::Moscow, now)).unwrap()
+    }
+
+    #[test]
+    fn a_line_is_as_it_is_documented() {
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(
+            line(&snapshot(1)),
+            format!(
+                r#"{{"time":"2026-11-20T12:02:10.512+03:00","host":"srv-01","version":"{version}","status":{{"this machine":true,"terminals":false}},"failing":[{{"check":"terminals","target":"10.0.0.0","name":"till\n3","rule":"up","since":"2026-11-20T12:02:10.000+03:00","failures":5,"reason":"no reply\u001b","incident":1042}}],"counting":[{{"check":"billing api","target":"","rule":"up","failures":2,"of":"10m"}}]}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn a_storm_is_one_line_that_says_how_much_it_leaves_out() {
+        let line: serde_json::Value = serde_json::from_str(&line(&snapshot(10_000))).unwrap();
+        assert_eq!((line["failing"].as_array().unwrap().len(), &line["failing_more"]), (1000, &9000.into()));
+    }
+
+    #[test]
+    fn old_files_go_and_the_newest_has_one_name() {
+        let folder = tempfile::tempdir().unwrap();
+        for day in 1..=9 {
+            std::fs::write(folder.path().join(format!("status.2026-01-0{day}.jsonl")), "{}\n").unwrap();
+        }
+        std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+        let mut log = StatusLog::open(folder.path(), 3).unwrap();
+        let snapshot = snapshot(0);
+        let now = Now { wall: Utc::now(), steady: Steady::default() };
+        log.write(&StatusLine::new(&snapshot, "srv-01", chrono_tz::UTC, now)).unwrap();
+        let mut names: Vec<String> =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        assert_eq!(names.iter().filter(|name| name.starts_with("status.2")).count(), 3, "{names:?}");
+        assert!(names.contains(&"notes.txt".to_owned()));
+        assert_eq!(std::fs::read_to_string(folder.path().join(LATEST)).unwrap().lines().count(), 1);
+
+        std::fs::remove_dir_all(folder.path()).unwrap();
+        log.write(&StatusLine::new(&snapshot, "srv-01", chrono_tz::UTC, now)).unwrap();
+        assert_eq!(std::fs::read_to_string(folder.path().join(LATEST)).unwrap().lines().count(), 1, "a folder taken away is made again");
+    }
+}

@@ -91,6 +91,11 @@ impl Run {
         readings.into_iter().map(|(_, reading)| reading).collect()
     }
 
+    /// How long looks at so many targets take at most, `at_once` of them under way.
+    pub fn longest(&self, targets: usize, at_once: usize) -> Duration {
+        self.timeout.saturating_mul(u32::try_from(targets.div_ceil(at_once)).unwrap_or(u32::MAX))
+    }
+
     async fn one(&self, index: usize, look: impl Future<Output = Reading>) -> (usize, Reading) {
         let _slot = self.slot().await;
         let reading = look.await;

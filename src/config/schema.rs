@@ -91,6 +91,8 @@ fn visit(schema: &mut Value) {
             if object.get("additionalProperties") == Some(&Value::Bool(false)) {
                 object.insert("patternProperties".into(), json!({ "^<<$": {} }));
             }
+            // `int64` and the like are Rust's; editors warn of formats they do not know.
+            object.remove("format");
             if may_be_filled(object) {
                 let description = object.remove("description");
                 let own = Value::Object(std::mem::take(object));

@@ -66,12 +66,19 @@ pub async fn closed_port() -> SocketAddr {
 }
 
 /// A test of this program, to be run again in a process of its own, whose environment and limits can be changed.
-/// The output tells `1 passed` if it passed.
 pub fn again(test: &str, shell: &str) -> std::process::Command {
     let mut again = std::process::Command::new("sh");
     let run = format!(r#"{shell}; exec "$0" "$@""#);
     again.arg("-c").arg(run).arg(std::env::current_exe().unwrap()).args(["--include-ignored", "--exact", test]);
     again
+}
+
+/// Runs a test that was made by [`again`].
+#[track_caller]
+pub fn passes_again(again: &mut std::process::Command) {
+    let output = again.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("1 passed"), "{text}");
 }
 
 /// Opens files until this process may open no more; they are closed with what is returned.

@@ -14,6 +14,8 @@ use crate::settings::template::{Escape, Template, escape_html};
 
 /// More targets than this say nothing more to a person.
 const MOST_LISTED: usize = 30;
+/// A body of one's own may list more, but not without end.
+const MOST_FACTS: usize = 1000;
 /// A reason is a line, not a page.
 const LONGEST_REASON: usize = 300;
 
@@ -76,7 +78,7 @@ impl Words {
             Escape::Html => without_markup(&text),
             Escape::None | Escape::Json => text.clone(),
         };
-        let facts = serde_json::to_value(self.facts(notice, notice.incidents.len())).unwrap_or_default();
+        let facts = serde_json::to_value(self.facts(notice, MOST_FACTS)).unwrap_or_default();
         let quiet = matches!(notice.kind, Kind::Recovered | Kind::Digest);
         (Message { text, plain, quiet, key: notice.key(), facts }, trouble)
     }

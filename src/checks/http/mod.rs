@@ -69,7 +69,7 @@ impl Check for Http {
     }
 
     fn longest(&self, run: &Run) -> Duration {
-        run.timeout * u32::try_from(self.pages.len().div_ceil(HttpSettings::AT_ONCE)).unwrap_or(u32::MAX)
+        run.longest(self.pages.len(), HttpSettings::AT_ONCE)
     }
 }
 

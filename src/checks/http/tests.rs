@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::checks::namespace::{BLACK_HOLE, ROUTER, inside as in_namespace};
-use crate::checks::testing::{build_kind, documented_example, told, told_problems};
-use crate::net::testing::{Authority, DAY, again, answer, closed_port, self_signed_server, serve, serve_tls, take_request, use_up_files};
+use crate::checks::testing::{block_on, build_kind, documented_example, has_no_files, problems_are, told};
+use crate::net::testing::{Authority, DAY, again, answer, closed_port, passes_again, self_signed_server, serve, serve_tls, take_request};
 use crate::settings::Problem;
 
 fn build(section: &str) -> Result<Box<dyn Check>, Vec<Problem>> {
@@ -157,8 +157,7 @@ async fn one_deadline_for_all() {
 #[test]
 fn faults_of_the_way_have_their_reasons() {
     in_namespace("checks::http::tests::faults_of_the_way_have_their_reasons", &format!("{ROUTER}\n{BLACK_HOLE}"), || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
+        block_on(async {
             let open = page(OK).await;
             let away =
                 ["http://10.9.4.1/", "http://10.0.0.1/", "http://10.5.0.1/", "http://10.6.0.1/", "http://10.7.0.1/", "'http://[fd05::1]/'"];
@@ -426,26 +425,18 @@ async fn through_a_proxy() {
 fn the_proxies_of_the_environment_are_ignored() {
     let proxies = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
     let mut again = again("checks::http::tests::a_page_is_judged", "true");
-    let output = again.envs(proxies.map(|name| (name, "http://127.0.0.1:9"))).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("1 passed"), "{text}");
+    passes_again(again.envs(proxies.map(|name| (name, "http://127.0.0.1:9"))));
 }
 
 #[test]
 fn want_of_files_is_not_the_targets_fault() {
-    let output = again("checks::http::tests::without_files", "ulimit -n 64").output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("1 passed"), "{text}");
+    passes_again(&mut again("checks::http::tests::without_files", "ulimit -n 64"));
 }
 
 #[tokio::test]
 #[ignore = "needs a process of its own"]
 async fn without_files() {
-    let http = build("url: http://127.0.0.1:9/").unwrap();
-    let files = use_up_files();
-    let readings = http.run(&Run::alone(Duration::from_secs(5), 1)).await;
-    drop(files);
-    assert_eq!(told(&readings[0]), "unknown: too many open files on this machine");
+    has_no_files(build("url: http://127.0.0.1:9/").unwrap()).await;
 }
 
 #[test]
@@ -455,10 +446,7 @@ fn the_documented_example_builds() {
 
 #[test]
 fn every_problem_at_once() {
-    #[track_caller]
-    fn check(section: &str, expect: &[&str]) {
-        assert_eq!(told_problems(build(section)), expect);
-    }
+    let check = problems_are::<HttpSettings>;
     check("{}", &[": `url` is missing"]);
     check("{ url: 'http://a', urls: ['http://b'] }", &["url: `url` and `urls` are both given"]);
     check("urls: ['http://a', 'http://a']", &["urls/1: `http://a` is listed twice"]);

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::checks::namespace::{BLACK_HOLE, ROUTER, inside as in_namespace, left_out};
+use crate::checks::testing::block_on;
 use crate::domain::reading::Outcome;
 use crate::net::LookupError;
 use crate::net::icmp::Sockets;
@@ -21,8 +22,7 @@ fn build(yaml: &str, context: &BuildContext) -> Result<Box<dyn Check>, Vec<Probl
 
 /// Runs a section once; timeouts are real, so they are short.
 fn readings(yaml: &str) -> Vec<Reading> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    block_on(async {
         let check = build(yaml, &context()).unwrap();
         check.run(&Run::alone(TIMEOUT, Ping::AT_ONCE)).await
     })
@@ -107,8 +107,7 @@ fn many_checks_of_one_host_do_not_disturb_each_other() {
     if !may_ping("many_checks_of_one_host_do_not_disturb_each_other") {
         return;
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    block_on(async {
         let context = context();
         let looks = (0..200).map(|_| {
             let check = build("{ targets: [127.0.0.1], interval: 1ms }", &context).unwrap();
@@ -161,8 +160,7 @@ fn silence_is_said_for_people() {
 
 /// Whether echoes may be sent here; says so where not.
 fn may_ping(test: &str) -> bool {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let answer = runtime.block_on(async { Net::new().icmp().echo(&Sockets::default(), [127, 0, 0, 1].into(), &[], TIMEOUT).await });
+    let answer = block_on(async { Net::new().icmp().echo(&Sockets::default(), [127, 0, 0, 1].into(), &[], TIMEOUT).await });
     if let crate::net::icmp::Echo::Unsent(reason) = &answer {
         left_out(test, reason);
     }
@@ -204,8 +202,7 @@ fn a_slow_pace_does_not_look_like_loss() {
 fn no_file_descriptor_left_is_our_trouble_and_passes() {
     let setup = format!("{UNPRIVILEGED}; ulimit -n 64");
     in_namespace("checks::ping::tests::no_file_descriptor_left_is_our_trouble_and_passes", &setup, || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
+        block_on(async {
             let check = build("{ targets: [127.0.0.1], count: 1 }", &context()).unwrap();
             let run = Run::alone(TIMEOUT, Ping::AT_ONCE);
             let all: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
@@ -267,6 +264,18 @@ fn a_router_that_knows_no_way_is_no_reply() {
         ];
         assert_eq!(readings.iter().map(shown).collect::<Vec<_>>(), expect);
     });
+}
+
+/// F39: that an address is a network's broadcast is known to the kernel only.
+#[test]
+fn the_broadcast_address_of_a_network_is_not_looked_at() {
+    for setup in [UNPRIVILEGED, RAW] {
+        in_namespace("checks::ping::tests::the_broadcast_address_of_a_network_is_not_looked_at", setup, || {
+            let shown: Vec<_> = readings("{ targets: [127.255.255.255, 127.0.0.1], count: 1 }").iter().map(shown).collect();
+            let reason = "cannot send the echo: io error: Permission denied (os error 13)";
+            assert_eq!(shown, [&format!("127.255.255.255 unknown: {reason};"), "127.0.0.1 pass loss rtt rtt_min rtt_max"]);
+        });
+    }
 }
 
 /// F31: of every ten echoes three are lost, but of no target all three.

@@ -65,7 +65,7 @@ impl Check for Tcp {
     }
 
     fn longest(&self, run: &Run) -> Duration {
-        run.timeout * u32::try_from(self.ports.len().div_ceil(TcpSettings::AT_ONCE)).unwrap_or(u32::MAX)
+        run.longest(self.ports.len(), TcpSettings::AT_ONCE)
     }
 }
 

@@ -9,8 +9,8 @@ use tokio::net::TcpSocket;
 
 use super::*;
 use crate::checks::namespace::{BLACK_HOLE, ROUTER, inside as in_namespace};
-use crate::checks::testing::{build_kind, documented_example, told, told_problems};
-use crate::net::testing::{Authority, DAY, again, answer, closed_port, self_signed_server, serve, serve_tls, take_request, use_up_files};
+use crate::checks::testing::{block_on, build_kind, documented_example, has_no_files, problems_are, told};
+use crate::net::testing::{Authority, DAY, again, answer, closed_port, passes_again, self_signed_server, serve, serve_tls, take_request};
 use crate::settings::Problem;
 
 fn build(section: &str) -> Result<Box<dyn Check>, Vec<Problem>> {
@@ -109,8 +109,7 @@ async fn one_deadline_for_all() {
 fn faults_of_the_way_have_their_reasons() {
     let setup = format!("{ROUTER}\n{BLACK_HOLE}; ip route add prohibit 10.8.0.0/16");
     in_namespace("checks::tcp::tests::faults_of_the_way_have_their_reasons", &setup, || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
+        block_on(async {
             let open = serve(async |stream| drop(stream)).await;
             let away =
                 ["10.9.4.1:80", "10.0.0.1:80", "10.5.0.1:80", "10.6.0.1:80", "10.7.0.1:80", "10.8.0.1:80", "'[fd05::1]:80'"].join(", ");
@@ -228,19 +227,13 @@ async fn many_addresses_in_their_order() {
 
 #[test]
 fn want_of_files_is_not_the_targets_fault() {
-    let output = again("checks::tcp::tests::without_files", "ulimit -n 64").output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("1 passed"), "{text}");
+    passes_again(&mut again("checks::tcp::tests::without_files", "ulimit -n 64"));
 }
 
 #[tokio::test]
 #[ignore = "needs a process of its own"]
 async fn without_files() {
-    let tcp = build("address: 127.0.0.1:9").unwrap();
-    let files = use_up_files();
-    let readings = tcp.run(&Run::alone(Duration::from_secs(5), 1)).await;
-    drop(files);
-    assert_eq!(told(&readings[0]), "unknown: too many open files on this machine");
+    has_no_files(build("address: 127.0.0.1:9").unwrap()).await;
 }
 
 #[test]
@@ -250,10 +243,7 @@ fn the_documented_example_builds() {
 
 #[test]
 fn every_problem_at_once() {
-    #[track_caller]
-    fn check(section: &str, expect: &[&str]) {
-        assert_eq!(told_problems(build(section)), expect);
-    }
+    let check = problems_are::<TcpSettings>;
     check("{}", &[": `address` is missing"]);
     check("addresses: []", &["addresses: `addresses` is empty"]);
     check("{ address: 'a:1', addresses: ['b:1'] }", &["address: `address` and `addresses` are both given"]);

@@ -39,6 +39,7 @@ fn the_schema_knows_kinds_merges_and_references() {
     assert!(check["patternProperties"]["^<<$"].is_object());
     assert!(schema["patternProperties"]["^x-"].is_object());
     assert!(schema["definitions"]["Defaults"]["properties"]["name"].is_null());
+    assert!(!schema.to_string().contains(r#""format":"#), "no format that editors do not know");
     let mut without_description = Vec::new();
     for (key, value) in check["properties"].as_object().unwrap() {
         if value["description"].is_null() && value["$ref"].is_null() {

@@ -145,6 +145,8 @@ async fn tries_again_after_errors_of_the_server() {
     let (said, taken) = in_virtual_time("html:502").await;
     assert!(said.starts_with("later None Telegram answered with something else: <html>"), "{said}");
     assert_eq!(taken, 0);
+    let (said, _) = in_virtual_time("200=No luck today").await;
+    assert_eq!(said, "later None Telegram says: No luck today", "`ok: false`, whatever the status says");
     let (said, _) = in_virtual_time("500=Internal Server Error").await;
     assert_eq!(said, "later None Telegram says: Internal Server Error");
 }
