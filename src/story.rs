@@ -1,7 +1,7 @@
 //! Stories: what checks saw over time, and what people were told. The specification of the engine, in plain text.
 //!
-//! A story is a `checks.yaml`, a line `---`, and then lines in the order of time. Configurations that are taken up later
-//! stand before the first line, each after a line `--- reload`.
+//! A story is a `checks.yaml`, or one line `config: FILE` that names one beside it, a line `---`, and then lines in the
+//! order of time. Configurations that are taken up later stand before the first line, each after a line `--- reload`.
 //!
 //! ```text
 //! 12:00:00 terminals 10.0.0.7:fail(no reply) 10.0.0.8:pass{rtt=0.02}     a run of the check, every target of it
@@ -18,24 +18,26 @@
 //! Times are those of the file's time zone, on Friday 2026-11-20 or on a date written before them. The lines with
 //! `>` are made by [`Story::play`]; nothing else in a story depends on them.
 
+mod reader;
+
 use std::collections::{HashMap, VecDeque};
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use crate::config::{Environment, Source};
+use crate::config::{self, Environment, Registry, Source};
 use crate::domain::engine::{Delivery, Dispatch, Effect, Engine, Event, Input};
 use crate::domain::plan::Held;
-use crate::domain::reading::{Outcome, Reading, Report, Target};
+use crate::domain::reading::Report;
 use crate::domain::state::State;
 use crate::domain::time::{Now, Steady};
 use crate::domain::watch::Watch;
 use crate::net::Net;
-use crate::settings::Period;
+use reader::Reader;
 
 /// A story, read and ready to be played.
 pub struct Story {
@@ -66,12 +68,11 @@ enum What {
 impl Story {
     /// Reads a story. The error names the line and what is wrong with it.
     pub fn read(source: &str, path: &Path, env: &dyn Environment) -> Result<Self, String> {
-        let (config, lines) = source.split_once("\n---\n").ok_or("a story has a line `---` between its checks.yaml and its lines")?;
-        let load = |text: &str| {
-            let file = Source { path: path.to_owned(), text: text.to_owned() };
-            file.load(&crate::config::Registry::default(), env, &Net::new()).map(|config| config.watch).map_err(|report| report.to_string())
-        };
-        let mut watches = config.split("\n--- reload\n").map(load).collect::<Result<Vec<_>, _>>()?;
+        let (config, lines) = source
+            .split_once("\n---\n")
+            .ok_or_else(|| format!("{}: a story has a line `---` between its checks.yaml and its lines", path.display()))?;
+        let load = |text| load(text, path, env);
+        let mut watches = config.split("\n--- reload\n").map(load).collect::<Result<Vec<_>, _>>().map_err(|report| report.to_string())?;
         let watch = watches.remove(0);
         let known: Vec<Arc<str>> =
             watch.checks.iter().chain(watches.iter().flat_map(|watch| &watch.checks)).map(|plan| plan.name.clone()).collect();
@@ -115,6 +116,51 @@ impl Story {
             }
         }
         played
+    }
+}
+
+/// The configuration in a story, or the one beside it that a line `config: FILE` names.
+fn load(text: &str, story: &Path, env: &dyn Environment) -> Result<Watch, config::Report> {
+    let named = text.strip_prefix("config:").map(str::trim).filter(|name| !name.is_empty() && !name.contains('\n'));
+    let file = match named {
+        Some(name) => Source::read(&story.parent().unwrap_or(Path::new("")).join(name))?,
+        None => Source { path: story.to_owned(), text: text.to_owned() },
+    };
+    file.load(&Registry::default(), env, &Net::new()).map(|config| config.watch)
+}
+
+/// The first line at which a story does not end as it is written.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Counted from 1.
+    pub line: usize,
+    /// What stands there; nothing where the file has ended.
+    pub written: Option<String>,
+    /// What came of it.
+    pub played: Option<String>,
+}
+
+impl Difference {
+    /// Nothing if both are the same.
+    pub fn between(written: &str, played: &str) -> Option<Self> {
+        let (mut written, mut played) = (written.lines(), played.lines());
+        for line in 1.. {
+            match (written.next(), played.next()) {
+                (None, None) => break,
+                (written, played) if written == played => {}
+                (written, played) => {
+                    return Some(Self { line, written: written.map(str::to_owned), played: played.map(str::to_owned) });
+                }
+            }
+        }
+        None
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |line: &'_ Option<String>| line.clone().unwrap_or_else(|| "(the end of the file)".to_owned());
+        write!(f, "  written: {}\n  played:  {}", shown(&self.written), shown(&self.played))
     }
 }
 
@@ -260,123 +306,4 @@ fn sent(dispatch: &Dispatch, outcome: Option<&Delivery>) -> String {
         None => " - no answer yet",
     });
     text
-}
-
-/// Reads one line of a story.
-struct Reader<'a> {
-    zone: Tz,
-    checks: &'a [Arc<str>],
-    line: usize,
-}
-
-impl Reader<'_> {
-    fn line(&self, line: &str) -> Result<Vec<Step>, String> {
-        let (at, rest) = self.time(line)?;
-        let step = |at, what| Step { at, what, line: self.line };
-        let at_once = match rest {
-            "." => Some(What::Nothing),
-            "restart" => Some(What::Restart),
-            "crash" => Some(What::Crash),
-            "reload" => Some(What::Reload),
-            _ => None,
-        };
-        if let Some(what) = at_once {
-            return Ok(vec![step(at, what)]);
-        }
-        if let Some((channel, answer)) = rest.split_once(" answers ") {
-            let answer = delivery(answer)?;
-            return Ok(vec![step(at, What::Answer { channel: channel.to_owned(), answer })]);
-        }
-        let (times, apart, rest) = repetition(rest)?;
-        let checks =
-            self.checks.iter().filter(|name| rest.strip_prefix(&***name).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')));
-        let check = checks.max_by_key(|name| name.len()).ok_or_else(|| format!("there is no check at `{rest}`"))?;
-        let report = report(rest[check.len()..].trim())?;
-        let what = || What::Report { check: check.clone(), report: report.clone() };
-        Ok((0..times).map(|time| step(at + apart * time, what())).collect())
-    }
-
-    fn time<'a>(&self, line: &'a str) -> Result<(DateTime<Utc>, &'a str), String> {
-        let (first, rest) = line.split_once(' ').ok_or("a line is a time and what happens")?;
-        let (date, time, rest) = match first.contains('-') {
-            true => rest.split_once(' ').map(|(time, rest)| (first, time, rest)).ok_or("after the date comes the time")?,
-            false => ("2026-11-20", first, rest),
-        };
-        let local = NaiveDateTime::parse_from_str(&format!("{date} {time}"), "%Y-%m-%d %H:%M:%S")
-            .map_err(|_| format!("`{date} {time}` is not a time like 12:00:00"))?;
-        let at = self.zone.from_local_datetime(&local).earliest().ok_or("there is no such time on that day")?;
-        Ok((at.with_timezone(&Utc), rest.trim()))
-    }
-}
-
-/// `x5 30s rest`
-fn repetition(text: &str) -> Result<(u32, Duration, &str), String> {
-    let Some(counted) = text.strip_prefix('x') else { return Ok((1, Duration::ZERO, text)) };
-    let mut words = counted.splitn(3, ' ');
-    match (words.next().map(str::parse), words.next().map(Period::parse), words.next()) {
-        (Some(Ok(times)), Some(Ok(apart)), Some(rest)) => Ok((times, apart.0, rest)),
-        // A check may be called x-ray.
-        _ => Ok((1, Duration::ZERO, text)),
-    }
-}
-
-fn report(text: &str) -> Result<Report, String> {
-    if let Some(reason) = text.strip_prefix("lost ") {
-        return Ok(Report::Lost(reason.into()));
-    }
-    let (mut readings, mut rest) = (Vec::new(), text);
-    while !rest.is_empty() {
-        let (target, after) = rest
-            .split_once(':')
-            .filter(|(target, _)| !target.contains(' '))
-            .ok_or("a reading is TARGET:pass, TARGET:fail(reason) or TARGET:unknown(reason)")?;
-        let word = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
-        let (outcome, mut after) = after.split_at(word);
-        let reason = match after.strip_prefix('(') {
-            Some(inner) => {
-                let (reason, behind) = inner.split_once(')').ok_or("a reason ends with `)`")?;
-                after = behind;
-                reason
-            }
-            None => "it failed",
-        };
-        let outcome = match outcome {
-            "pass" => Outcome::Pass,
-            "fail" => Outcome::Fail(reason.into()),
-            "unknown" => Outcome::Unknown(reason.into()),
-            other => return Err(format!("`{other}` is not pass, fail or unknown")),
-        };
-        let mut reading = Reading { outcome, ..Reading::pass(&Target::new(target)) };
-        if let Some(inner) = after.strip_prefix('{') {
-            let (values, behind) = inner.split_once('}').ok_or("values end with `}`")?;
-            after = behind;
-            for value in values.split(',') {
-                let (metric, number) = value.split_once('=').ok_or("a value is metric=number")?;
-                let metric = metric.trim().to_owned();
-                reading = match number.trim().parse::<f64>() {
-                    Ok(number) => reading.with(metric, number),
-                    Err(_) => reading.without(metric, format!("{number} is not a number")),
-                };
-            }
-        }
-        readings.push(reading);
-        rest = after.trim_start();
-    }
-    Ok(Report::Readings(readings))
-}
-
-/// What a channel answers; `nothing` is no answer before the watch ends.
-fn delivery(text: &str) -> Result<Option<Delivery>, String> {
-    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
-    let cause: Arc<str> = "told to".into();
-    Ok(Some(match word {
-        "nothing" => return Ok(None),
-        "taken" => Delivery::Taken,
-        "later" if rest.is_empty() => Delivery::Later { after: None, cause },
-        "later" => Delivery::Later { after: Some(Period::parse(rest)?.0), cause },
-        "never" => Delivery::Never { cause },
-        "broken" => Delivery::Broken { cause },
-        "unsure" => Delivery::Unsure { cause },
-        other => return Err(format!("a channel answers taken, later, never, broken, unsure or nothing, not `{other}`")),
-    }))
 }

@@ -9,6 +9,11 @@ fn tcp(port: u16) -> String {
     format!("checks:\n  - {{ name: socket, tcp: {{ address: \"127.0.0.1:{port}\" }} }}\n")
 }
 
+/// The same in lines of its own, so that keys can follow.
+fn tcp_block(port: u16) -> String {
+    format!("checks:\n  - name: socket\n    tcp: {{ address: \"127.0.0.1:{port}\" }}\n")
+}
+
 #[test]
 fn the_living_example_is_good() {
     let root = env!("CARGO_MANIFEST_DIR");
@@ -83,11 +88,62 @@ fn a_test_message_proves_a_channel() {
 }
 
 #[test]
+fn stories_say_what_would_be_told() {
+    let place = Place::new(&format!("timezone: UTC\nchannels: {{ ops: {{ console: {{}} }} }}\n{}    notify: [ops]\n", tcp_block(1)));
+    let story = "config: ../checks.yaml\n---\n# down\n12:00:00 x3 30s socket 127.0.0.1:1:fail(gone)\n12:05:00 socket 127.0.0.1:1:pass\n";
+    std::fs::create_dir(place.path("stories")).unwrap();
+    place.write("stories/down.txt", story);
+    let (code, out, err) = place.run(&["test", "stories/down.txt"]);
+    assert_eq!((code, err.as_str()), (1, ""));
+    assert_eq!(
+        out,
+        "stories/down.txt:5: does not end as written\n  written: 12:05:00 socket 127.0.0.1:1:pass\n  played:  > 12:01:00 ops failed 127.0.0.1:1 #1: gone\n"
+    );
+
+    let (code, out, _) = place.run(&["test", "--update", "stories/down.txt"]);
+    assert_eq!((code, out.as_str()), (0, "stories/down.txt: written anew, from line 5 on\n"));
+    let told = "config: ../checks.yaml\n---\n# down\n12:00:00 x3 30s socket 127.0.0.1:1:fail(gone)\n> 12:01:00 ops failed 127.0.0.1:1 #1: gone\n\
+                12:05:00 socket 127.0.0.1:1:pass\n> 12:05:00 ops recovered 127.0.0.1:1 #1: gone after 5m\n";
+    assert_eq!(std::fs::read_to_string(place.path("stories/down.txt")).unwrap(), told);
+    let (code, out, _) = place.run(&["test", "stories/down.txt"]);
+    assert_eq!((code, out.as_str()), (0, "stories/down.txt: ends as written\n"));
+
+    // The user's own file is what is tested: with another limit the same story ends otherwise.
+    let edited = std::fs::read_to_string(place.path("checks.yaml")).unwrap() + "    fail_after: 2\n";
+    place.write("checks.yaml", &edited);
+    let (code, out, _) = place.run(&["test", "stories/down.txt"]);
+    assert_eq!(code, 1);
+    assert!(out.contains("down.txt:5:") && out.contains("played:  > 12:00:30 ops failed"), "{out}");
+}
+
+#[test]
+fn stories_that_cannot_be_read_say_where() {
+    let place = Place::new(&tcp(1));
+    place.write("time.txt", "config: checks.yaml\n---\n12:00:00 .\n12-00 .\n");
+    place.write("plain.txt", "12:00:00 .\n");
+    place.write("lost.txt", "config: nowhere.yaml\n---\n12:00:00 .\n");
+    place.write("many.txt", "config: checks.yaml\n---\n12:00:00 x4000000000 1d socket :fail\n");
+    place.write("good.txt", "config: checks.yaml\n---\n12:00:00 .\n");
+    let (code, out, err) = place.run(&["test", "time.txt", "plain.txt", "lost.txt", "many.txt", "none.txt", "good.txt"]);
+    assert_eq!((code, out.as_str()), (2, "good.txt: ends as written\n"), "{err}");
+    for word in [
+        "time.txt:4: ",
+        "plain.txt: a story has a line `---`",
+        "nowhere.yaml",
+        "many.txt:3: a line stands for at most",
+        "none.txt cannot be read",
+    ] {
+        assert!(err.contains(word), "{word}: {err}");
+    }
+    assert_eq!(place.run(&["test"]).0, 2, "without a file there is nothing to play");
+}
+
+#[test]
 fn help_has_examples_and_every_command() {
     let place = Place::new("");
     let (code, out, _) = place.run(&["--help"]);
     assert_eq!(code, 0);
-    for word in ["run", "check", "validate", "notify", "schema", "completions", "Examples:", "Exit codes: 0 good"] {
+    for word in ["run", "check", "validate", "test", "notify", "schema", "completions", "Examples:", "Exit codes: 0 good"] {
         assert!(out.contains(word), "{word}: {out}");
     }
     let (code, out, _) = place.run(&["completions", "bash"]);

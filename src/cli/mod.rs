@@ -6,6 +6,7 @@ mod check;
 mod notify;
 mod run;
 mod table;
+mod test;
 mod validate;
 
 use std::io::{self, IsTerminal, Write};
@@ -44,6 +45,7 @@ Examples:
   vakhta validate                      is checks.yaml right?
   vakhta check                         look at everything once, now
   vakhta check 'billing api' --json    one check, for a script
+  vakhta test stories/*.txt            would people be told what I think?
   vakhta notify ops                    does the channel work?
   vakhta run                           keep watch; Ctrl-C ends it
   vakhta run -c /etc/vakhta/checks.yaml
@@ -64,6 +66,9 @@ enum Command {
     Check(check::Arguments),
     /// Say what is wrong with the configuration, or what it will do
     Validate,
+    /// Play stories: who would be told what, and when
+    #[command(after_help = test::EXAMPLE)]
+    Test(test::Arguments),
     /// Send a test message to a channel
     #[command(after_help = "Example:\n  vakhta notify ops")]
     Notify(notify::Arguments),
@@ -100,6 +105,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<u8> {
         Command::Run => run::run(file),
         Command::Check(arguments) => check::run(file, arguments),
         Command::Validate => validate::run(file),
+        Command::Test(arguments) => test::run(arguments),
         Command::Notify(arguments) => notify::run(file, arguments),
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&config::schema())?;

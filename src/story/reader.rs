@@ -1,0 +1,139 @@
+//! The lines of a story, read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
+use chrono_tz::Tz;
+
+use super::{Step, What};
+use crate::domain::engine::Delivery;
+use crate::domain::reading::{Outcome, Reading, Report, Target};
+use crate::settings::Period;
+
+/// The most runs that one line stands for.
+const MOST_TIMES: u32 = 100_000;
+
+/// Reads one line of a story.
+pub struct Reader<'a> {
+    pub zone: Tz,
+    pub checks: &'a [Arc<str>],
+    /// Which of the story's lines it is.
+    pub line: usize,
+}
+
+impl Reader<'_> {
+    pub fn line(&self, line: &str) -> Result<Vec<Step>, String> {
+        let (at, rest) = self.time(line)?;
+        let step = |at, what| Step { at, what, line: self.line };
+        let at_once = match rest {
+            "." => Some(What::Nothing),
+            "restart" => Some(What::Restart),
+            "crash" => Some(What::Crash),
+            "reload" => Some(What::Reload),
+            _ => None,
+        };
+        if let Some(what) = at_once {
+            return Ok(vec![step(at, what)]);
+        }
+        if let Some((channel, answer)) = rest.split_once(" answers ") {
+            let answer = delivery(answer)?;
+            return Ok(vec![step(at, What::Answer { channel: channel.to_owned(), answer })]);
+        }
+        let (times, apart, rest) = repetition(rest)?;
+        let checks =
+            self.checks.iter().filter(|name| rest.strip_prefix(&***name).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')));
+        let check = checks.max_by_key(|name| name.len()).ok_or_else(|| format!("there is no check at `{rest}`"))?;
+        let report = report(rest[check.len()..].trim())?;
+        let what = || What::Report { check: check.clone(), report: report.clone() };
+        if times > MOST_TIMES {
+            return Err(format!("a line stands for at most {MOST_TIMES} runs, not {times}"));
+        }
+        let later = |time| apart.checked_mul(time).and_then(|later| at.checked_add_signed(TimeDelta::from_std(later).ok()?));
+        let steps = (0..times).map(|time| Some(step(later(time)?, what()))).collect::<Option<_>>();
+        steps.ok_or_else(|| "that is past the end of time".to_owned())
+    }
+
+    fn time<'a>(&self, line: &'a str) -> Result<(DateTime<Utc>, &'a str), String> {
+        let (first, rest) = line.split_once(' ').ok_or("a line is a time and what happens")?;
+        let (date, time, rest) = match first.contains('-') {
+            true => rest.split_once(' ').map(|(time, rest)| (first, time, rest)).ok_or("after the date comes the time")?,
+            false => ("2026-11-20", first, rest),
+        };
+        let local = NaiveDateTime::parse_from_str(&format!("{date} {time}"), "%Y-%m-%d %H:%M:%S")
+            .map_err(|_| format!("`{date} {time}` is not a time like 12:00:00"))?;
+        let at = self.zone.from_local_datetime(&local).earliest().ok_or("there is no such time on that day")?;
+        Ok((at.with_timezone(&Utc), rest.trim()))
+    }
+}
+
+/// `x5 30s rest`
+fn repetition(text: &str) -> Result<(u32, Duration, &str), String> {
+    let Some(counted) = text.strip_prefix('x') else { return Ok((1, Duration::ZERO, text)) };
+    let mut words = counted.splitn(3, ' ');
+    match (words.next().map(str::parse), words.next().map(Period::parse), words.next()) {
+        (Some(Ok(times)), Some(Ok(apart)), Some(rest)) => Ok((times, apart.0, rest)),
+        // A check may be called x-ray.
+        _ => Ok((1, Duration::ZERO, text)),
+    }
+}
+
+fn report(text: &str) -> Result<Report, String> {
+    if let Some(reason) = text.strip_prefix("lost ") {
+        return Ok(Report::Lost(reason.into()));
+    }
+    let (mut readings, mut rest) = (Vec::new(), text);
+    while !rest.is_empty() {
+        // A target may have colons of its own: the last one before a reason or values is ours.
+        let head = rest.find([' ', '(', '{']).unwrap_or(rest.len());
+        let (target, word) =
+            rest[..head].rsplit_once(':').ok_or("a reading is TARGET:pass, TARGET:fail(reason) or TARGET:unknown(reason)")?;
+        let mut after = &rest[head..];
+        let reason = match after.strip_prefix('(') {
+            Some(inner) => {
+                let (reason, behind) = inner.split_once(')').ok_or("a reason ends with `)`")?;
+                after = behind;
+                reason
+            }
+            None => "it failed",
+        };
+        let outcome = match word {
+            "pass" => Outcome::Pass,
+            "fail" => Outcome::Fail(reason.into()),
+            "unknown" => Outcome::Unknown(reason.into()),
+            other => return Err(format!("`{other}` is not pass, fail or unknown")),
+        };
+        let mut reading = Reading { outcome, ..Reading::pass(&Target::new(target)) };
+        if let Some(inner) = after.strip_prefix('{') {
+            let (values, behind) = inner.split_once('}').ok_or("values end with `}`")?;
+            after = behind;
+            for value in values.split(',') {
+                let (metric, number) = value.split_once('=').ok_or("a value is metric=number")?;
+                let metric = metric.trim().to_owned();
+                reading = match number.trim().parse::<f64>() {
+                    Ok(number) => reading.with(metric, number),
+                    Err(_) => reading.without(metric, format!("{number} is not a number")),
+                };
+            }
+        }
+        readings.push(reading);
+        rest = after.trim_start();
+    }
+    Ok(Report::Readings(readings))
+}
+
+/// What a channel answers; `nothing` is no answer before the watch ends.
+fn delivery(text: &str) -> Result<Option<Delivery>, String> {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let cause: Arc<str> = "told to".into();
+    Ok(Some(match word {
+        "nothing" => return Ok(None),
+        "taken" => Delivery::Taken,
+        "later" if rest.is_empty() => Delivery::Later { after: None, cause },
+        "later" => Delivery::Later { after: Some(Period::parse(rest)?.0), cause },
+        "never" => Delivery::Never { cause },
+        "broken" => Delivery::Broken { cause },
+        "unsure" => Delivery::Unsure { cause },
+        other => return Err(format!("a channel answers taken, later, never, broken, unsure or nothing, not `{other}`")),
+    }))
+}
