@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{Config, LogSettings};
+use crate::control::{Body, Door, Question, Request, Status};
 use crate::domain::engine::{Effect, Engine, Event, Input};
 use crate::domain::reading::Reason;
 use crate::domain::restore::{CONFIGURATION, STATE};
@@ -49,7 +51,7 @@ pub async fn run(
     config: Config,
     opened: Opened,
     clock: Clock,
-    mut reloads: mpsc::Receiver<Reload>,
+    reloads: mpsc::Receiver<Reload>,
     stop: CancellationToken,
 ) -> anyhow::Result<Tally> {
     let log = StatusLog::open(&config.log.dir, config.log.keep).map_err(|error| {
@@ -60,6 +62,8 @@ pub async fn run(
     let (schedules_to, schedules_of) = mpsc::channel(1);
     let runner = tokio::spawn(runner::run(schedules(&config), schedules_of, reports_to, stop.clone()));
     let sender = Sender::new(&config, answers_to)?;
+    let (questions_to, questions) = mpsc::channel(4);
+    let door = open_door(&config.state_dir, questions_to);
     let Opened { store, state, moved_aside, .. } = opened;
     let (engine, effects) = Engine::restore(config.watch.clone(), state, clock.now());
     let mut watch = Watch {
@@ -73,14 +77,23 @@ pub async fn run(
         state_dir: config.state_dir,
         host: config.watch.host,
         zone: config.watch.zone,
+        since: clock.now().wall,
         clock,
         tally: Tally::default(),
         on_their_way: 0,
     };
     watch.begin(effects, moved_aside.as_deref());
-    let tally = watch.keep(reports, answers, &mut reloads, &stop).await;
+    let tally = watch.keep(Inputs { reports, answers, reloads, questions }, door, &stop).await;
     runner.abort();
     Ok(tally)
+}
+
+/// What happens to the watch.
+struct Inputs {
+    reports: mpsc::Receiver<Finished>,
+    answers: mpsc::Receiver<Answer>,
+    reloads: mpsc::Receiver<Reload>,
+    questions: mpsc::Receiver<Question>,
 }
 
 struct Watch {
@@ -94,19 +107,15 @@ struct Watch {
     state_dir: PathBuf,
     host: Arc<str>,
     zone: chrono_tz::Tz,
+    since: DateTime<Utc>,
     clock: Clock,
     tally: Tally,
     on_their_way: usize,
 }
 
 impl Watch {
-    async fn keep(
-        mut self,
-        mut reports: mpsc::Receiver<Finished>,
-        mut answers: mpsc::Receiver<Answer>,
-        reloads: &mut mpsc::Receiver<Reload>,
-        stop: &CancellationToken,
-    ) -> Tally {
+    async fn keep(mut self, inputs: Inputs, door: Option<Door>, stop: &CancellationToken) -> Tally {
+        let Inputs { mut reports, mut answers, mut reloads, mut questions } = inputs;
         let mut next_status = Instant::now() + self.settings.status_every;
         let mut next_save = Instant::now() + LINGER;
         let mut trouble = self.store.trouble();
@@ -117,6 +126,7 @@ impl Watch {
                 Some(answer) = answers.recv() => self.hear(answer),
                 Some(finished) = reports.recv() => self.take(finished),
                 Some(reload) = reloads.recv() => self.reload(reload).await,
+                Some(question) = questions.recv() => self.answer(question),
                 Ok(()) = trouble.changed() => {
                     let trouble = trouble.borrow_and_update().clone();
                     self.note_store(trouble);
@@ -132,6 +142,8 @@ impl Watch {
                 next_status = Instant::now() + self.settings.status_every;
             }
         }
+        // From here on no watch runs, for whoever asks.
+        drop(door);
         let farewell = Instant::now() + FAREWELL;
         while self.on_their_way > 0 {
             match timeout(farewell.saturating_duration_since(Instant::now()), answers.recv()).await {
@@ -216,6 +228,14 @@ impl Watch {
         self.step(Input::Delivered { dispatch: answer.dispatch, outcome: answer.delivery });
     }
 
+    fn answer(&self, Question { request, answer }: Question) {
+        let body = match request {
+            Request::Status => Body::Status(Status::new(&self.engine, &self.host, self.zone, self.since, self.clock.now())),
+        };
+        // Whoever asked may have left.
+        let _ = answer.send(body.into());
+    }
+
     fn step(&mut self, input: Input) {
         let effects = self.engine.step(self.clock.now(), input);
         self.follow(effects);
@@ -265,6 +285,12 @@ impl Watch {
             _ => {}
         }
     }
+}
+
+/// A watch that cannot be asked keeps watch all the same.
+fn open_door(folder: &Path, questions: mpsc::Sender<Question>) -> Option<Door> {
+    let opened = Door::open(folder, questions);
+    opened.inspect_err(|error| tracing::warn!(%error, "`vakhta status` cannot ask this watch: there is no socket")).ok()
 }
 
 fn schedules(config: &Config) -> Vec<Schedule> {

@@ -143,7 +143,7 @@ fn help_has_examples_and_every_command() {
     let place = Place::new("");
     let (code, out, _) = place.run(&["--help"]);
     assert_eq!(code, 0);
-    for word in ["run", "check", "validate", "test", "notify", "schema", "completions", "Examples:", "Exit codes: 0 good"] {
+    for word in ["run", "check", "validate", "status", "test", "notify", "schema", "completions", "Examples:", "Exit codes: 0 good"] {
         assert!(out.contains(word), "{word}: {out}");
     }
     let (code, out, _) = place.run(&["completions", "bash"]);

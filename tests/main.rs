@@ -9,6 +9,7 @@ mod program;
 mod restart;
 mod scenarios;
 mod service;
+mod status;
 mod storm;
 mod walls;
 mod watch;

@@ -18,8 +18,9 @@ const WALLS: &[(&str, &[&str])] = &[
     ("status", &["domain"]),
     ("store", &["domain"]),
     ("story", &["domain", "settings", "config", "net"]),
-    ("app", &["domain", "checks", "notify", "config", "clock", "runner", "status", "store"]),
-    ("cli", &["domain", "settings", "checks", "notify", "config", "net", "clock", "runner", "status", "store", "story", "app"]),
+    ("control", &["domain"]),
+    ("app", &["domain", "checks", "notify", "config", "control", "clock", "runner", "status", "store"]),
+    ("cli", &["domain", "settings", "checks", "notify", "config", "control", "net", "clock", "runner", "status", "store", "story", "app"]),
 ];
 
 #[test]

@@ -5,6 +5,7 @@
 mod check;
 mod notify;
 mod run;
+mod status;
 mod table;
 mod test;
 mod validate;
@@ -49,6 +50,7 @@ Examples:
   vakhta notify ops                    does the channel work?
   vakhta run                           keep watch; Ctrl-C ends it
   vakhta run -c /etc/vakhta/checks.yaml
+  vakhta status                        how is the running watch, and why was nobody told?
 
 Exit codes: 0 good, 1 something fails, 2 it could not be done.";
 
@@ -66,6 +68,11 @@ enum Command {
     Check(check::Arguments),
     /// Say what is wrong with the configuration, or what it will do
     Validate,
+    /// Show how the running watch is: statuses, incidents, and why somebody was not told yet
+    #[command(
+        after_help = "It asks the watch over a socket in its state folder, as the user it runs as.\n\nExamples:\n  vakhta status\n  vakhta status --json | jq '.waiting[]'\n\nExit codes: 0 every check is True, 1 something fails, 2 no watch answers."
+    )]
+    Status(status::Arguments),
     /// Play stories: who would be told what, and when
     #[command(after_help = test::EXAMPLE)]
     Test(test::Arguments),
@@ -105,6 +112,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<u8> {
         Command::Run => run::run(file),
         Command::Check(arguments) => check::run(file, arguments),
         Command::Validate => validate::run(file),
+        Command::Status(arguments) => status::run(file, arguments),
         Command::Test(arguments) => test::run(arguments),
         Command::Notify(arguments) => notify::run(file, arguments),
         Command::Schema => {

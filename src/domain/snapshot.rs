@@ -6,8 +6,12 @@ use chrono::{DateTime, Utc};
 
 use super::engine::Engine;
 use super::incident::IncidentId;
+use super::message::Kind;
+use super::plan::Held;
 use super::reading::{Reason, Target};
 use super::rule::Hold;
+use super::telling::DeskKey;
+use super::time::Now;
 
 /// Everything that is not in order, and which checks are.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +44,82 @@ pub struct Counting {
     pub of: Hold,
 }
 
+/// One check and its targets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckNow {
+    pub name: Arc<str>,
+    /// True unless any rule on any target is False.
+    pub up: bool,
+    /// Targets with a rule that is False.
+    pub failing: usize,
+    pub targets: usize,
+}
+
+/// What a channel is to be told of a check and was not told yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    pub check: Arc<str>,
+    pub channel: Arc<str>,
+    pub kind: Kind,
+    /// How many incidents.
+    pub count: usize,
+    /// Why it is not told now; nothing while the message is on its way.
+    pub why: Option<Held>,
+}
+
 impl Engine {
+    /// The checks of the file, in its order.
+    pub fn checks(&self) -> impl Iterator<Item = CheckNow> {
+        self.watch.checks.iter().zip(&self.board).take(self.own).map(|(plan, state)| CheckNow {
+            name: plan.name.clone(),
+            up: state.is_up(),
+            failing: state.failing(),
+            targets: state.total(),
+        })
+    }
+
+    /// Everything that is owed to somebody and not told yet, with the reasons that the log gets.
+    pub fn waiting(&self, now: Now) -> Vec<Waiting> {
+        let mut waiting = Vec::new();
+        for check in (0..self.board.len()).filter(|check| !self.board[*check].incidents.is_empty()) {
+            for channel in 0..self.watch.channels.len() {
+                let entry = |kind, count, why| Waiting {
+                    check: self.watch.checks[check].name.clone(),
+                    channel: self.watch.channels[channel].name.clone(),
+                    kind,
+                    count,
+                    why,
+                };
+                if let Some(sending) = self.lanes[channel].sending.as_ref().filter(|sending| sending.check == check) {
+                    waiting.push(entry(sending.kind, sending.incidents.len(), None));
+                }
+                waiting
+                    .extend(self.held(DeskKey { check, channel }, now).into_iter().map(|(kind, count, why)| entry(kind, count, Some(why))));
+            }
+        }
+        waiting
+    }
+
+    /// What one desk owes, by kind and reason.
+    fn held(&self, key: DeskKey, now: Now) -> Vec<(Kind, usize, Held)> {
+        let found = self.find(key, now);
+        let since = self.desks.get(&key).and_then(|desk| desk.owed_since).unwrap_or(now.steady);
+        let until = found.grouped_until(since, self.watch.checks[key.check].group_wait);
+        let why = match until > now.steady {
+            true => Held::Grouping { until },
+            // A channel that is free takes it with the next step.
+            false => self.lanes[key.channel].hold(now).unwrap_or(Held::Busy),
+        };
+        let mut held: Vec<_> = found.owed.iter().map(|(kind, incidents)| (*kind, incidents.len(), why.clone())).collect();
+        for (kind, why) in found.held {
+            match held.iter_mut().find(|(other, _, reason)| *other == kind && *reason == why) {
+                Some((_, count, _)) => *count += 1,
+                None => held.push((kind, 1, why)),
+            }
+        }
+        held
+    }
+
     pub fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot { status: Vec::new(), failing: Vec::new(), counting: Vec::new() };
         for (index, (plan, state)) in self.watch.checks.iter().zip(&self.board).enumerate() {

@@ -43,14 +43,22 @@ pub struct Desk {
 
 /// What one look at a desk found.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     /// Owed and allowed now, by kind; the ledger's word with each.
-    owed: std::collections::BTreeMap<Kind, Vec<(IncidentId, Told)>>,
-    /// Owed, but outside the hours.
-    held: Option<(usize, Held)>,
+    pub owed: std::collections::BTreeMap<Kind, Vec<(IncidentId, Told)>>,
+    /// Owed, but outside the hours: each incident.
+    pub held: Vec<(Kind, Held)>,
     due: Option<Steady>,
     over_untold: Vec<IncidentId>,
     done: Vec<IncidentId>,
+}
+
+impl Found {
+    /// Until when more may join what is owed since then; a reminder waits for nobody.
+    pub fn grouped_until(&self, since: Steady, group_wait: Duration) -> Steady {
+        let only_reminders = self.owed.keys().all(|kind| *kind == Kind::Reminder);
+        if only_reminders { since } else { since + group_wait }
+    }
 }
 
 impl Engine {
@@ -88,11 +96,10 @@ impl Engine {
         desk.due = found.due;
         desk.ready = None;
         let count = found.owed.values().map(Vec::len).sum::<usize>();
-        let mut held = found.held;
+        let mut held = found.held.last().map(|(_, why)| (found.held.len(), why.clone()));
         if count > 0 {
             let since = *desk.owed_since.get_or_insert(now.steady);
-            let only_reminders = found.owed.keys().all(|kind| *kind == Kind::Reminder);
-            let until = if only_reminders { since } else { since + group_wait };
+            let until = found.grouped_until(since, group_wait);
             if until > now.steady {
                 desk.due = Some(desk.due.map_or(until, |due| due.min(until)));
                 held = Some((count, Held::Grouping { until }));
@@ -116,7 +123,7 @@ impl Engine {
     }
 
     /// Open incidents minus the ledger, for one check and one channel.
-    fn find(&self, key: DeskKey, now: Now) -> Found {
+    pub(super) fn find(&self, key: DeskKey, now: Now) -> Found {
         let (plan, channel) = (&self.watch.checks[key.check], &self.watch.channels[key.channel]);
         let mut found = Found::default();
         for incident in self.board[key.check].incidents.values() {
@@ -155,7 +162,7 @@ impl Engine {
                         let due = now.steady + (*until - now.wall).to_std().unwrap_or_default();
                         found.due = Some(found.due.map_or(due, |sooner| sooner.min(due)));
                     }
-                    found.held = Some((found.held.map_or(1, |(count, _)| count + 1), hold));
+                    found.held.push((kind, hold));
                 }
             }
         }

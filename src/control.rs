@@ -1,0 +1,238 @@
+//! What a running watch says to whoever asks it: one line of JSON each way, over a Unix socket in its state folder.
+
+mod door;
+mod words;
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::{DateTime, FixedOffset};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+pub use door::{Door, Question};
+
+use crate::domain::engine::{Engine, OWN};
+use crate::domain::incident::IncidentId;
+use crate::domain::plan::Held;
+use crate::domain::snapshot::Failing;
+use crate::domain::time::Now;
+
+/// The name of the socket in the state folder.
+pub const SOCKET: &str = "vakhta.sock";
+/// Of these types; raised when an older program could not read them.
+const VERSION: u32 = 1;
+/// A watch answers at once, or is in trouble.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// No answer is longer.
+const LONGEST: u64 = 64 << 20;
+/// A storm of ten thousand targets is counted, not listed.
+const MOST_LISTED: usize = 1_000;
+
+/// What can be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    Status,
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    version: u32,
+    #[serde(flatten)]
+    pub body: Body,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Body {
+    Status(Status),
+    /// The request makes no sense.
+    Error(String),
+}
+
+impl From<Body> for Answer {
+    fn from(body: Body) -> Self {
+        Self { version: VERSION, body }
+    }
+}
+
+/// The watch at one instant; times are in its own zone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    pub host: String,
+    /// Of the program.
+    pub vakhta: String,
+    pub time: DateTime<FixedOffset>,
+    /// When this life of the watch began.
+    pub since: DateTime<FixedOffset>,
+    /// In the order of the file.
+    pub checks: Vec<CheckStatus>,
+    /// Open ones, oldest number first in each check.
+    pub incidents: Vec<OpenIncident>,
+    /// How many more there are than are listed.
+    pub incidents_more: usize,
+    /// What the watch itself is in trouble with.
+    pub trouble: Vec<OpenIncident>,
+    /// What somebody is owed and was not told yet.
+    pub waiting: Vec<Waiting>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckStatus {
+    pub name: String,
+    pub status: bool,
+    /// Targets with a rule that is False.
+    pub failing: usize,
+    /// None before the first look.
+    pub targets: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenIncident {
+    pub number: IncidentId,
+    pub check: String,
+    pub target: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    pub rule: String,
+    pub reason: String,
+    pub since: DateTime<FixedOffset>,
+    pub failures: u32,
+}
+
+/// What one channel is to be told of one check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Waiting {
+    pub channel: String,
+    pub check: String,
+    /// `failed`, `recovered`, `reminder` or `digest`.
+    pub kind: String,
+    /// How many incidents.
+    pub count: usize,
+    #[serde(flatten)]
+    pub why: Why,
+}
+
+/// Why it was not told yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Why {
+    /// The message is on its way.
+    Sending,
+    /// Outside the hours; without `until` the windows are never open together.
+    Window { window: String, until: Option<DateTime<FixedOffset>> },
+    /// More of the check may follow in the same message.
+    Grouping { seconds: u64 },
+    /// The channel did not take the last message.
+    Retry { attempt: u32, seconds: u64, cause: String },
+    /// Another message to the channel goes first.
+    Busy,
+}
+
+impl Status {
+    pub fn new(engine: &Engine, host: &str, zone: Tz, since: DateTime<chrono::Utc>, now: Now) -> Self {
+        let local = |at: DateTime<chrono::Utc>| at.with_timezone(&zone).fixed_offset();
+        let (trouble, failing): (Vec<Failing>, Vec<Failing>) =
+            engine.snapshot().failing.into_iter().partition(|failing| &*failing.check == OWN);
+        let open = |failing: &Failing| OpenIncident::new(failing, local(failing.since));
+        let checks = engine.checks().map(|check| CheckStatus {
+            name: check.name.to_string(),
+            status: check.up,
+            failing: check.failing,
+            targets: check.targets,
+        });
+        let waiting = engine.waiting(now).into_iter().map(|waiting| Waiting {
+            channel: waiting.channel.to_string(),
+            check: waiting.check.to_string(),
+            kind: waiting.kind.name().to_owned(),
+            count: waiting.count,
+            why: waiting.why.map_or(Why::Sending, |why| Why::new(why, &local, now)),
+        });
+        Self {
+            host: host.to_owned(),
+            vakhta: env!("CARGO_PKG_VERSION").to_owned(),
+            time: local(now.wall),
+            since: local(since),
+            checks: checks.collect(),
+            incidents: failing.iter().take(MOST_LISTED).map(open).collect(),
+            incidents_more: failing.len().saturating_sub(MOST_LISTED),
+            trouble: trouble.iter().map(open).collect(),
+            waiting: waiting.collect(),
+        }
+    }
+
+    /// Whether every check is True and the watch itself is well.
+    pub fn is_good(&self) -> bool {
+        self.trouble.is_empty() && self.checks.iter().all(|check| check.status)
+    }
+}
+
+impl OpenIncident {
+    fn new(failing: &Failing, since: DateTime<FixedOffset>) -> Self {
+        Self {
+            number: failing.incident,
+            check: failing.check.to_string(),
+            target: failing.target.key.to_string(),
+            name: failing.target.name.as_deref().map(str::to_owned),
+            rule: failing.rule.to_string(),
+            reason: failing.reason.to_string(),
+            since,
+            failures: failing.failures,
+        }
+    }
+}
+
+impl Why {
+    fn new(why: Held, local: &dyn Fn(DateTime<chrono::Utc>) -> DateTime<FixedOffset>, now: Now) -> Self {
+        match why {
+            Held::Window { by, until } => Why::Window { window: by.to_string(), until: until.map(local) },
+            Held::Grouping { until } => Why::Grouping { seconds: until.since(now.steady).as_secs() },
+            Held::Retry { until, attempt, cause } => {
+                Why::Retry { attempt, seconds: until.since(now.steady).as_secs(), cause: cause.to_string() }
+            }
+            Held::Busy => Why::Busy,
+        }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    #[error("no watch runs with state folder {}; start it with `vakhta run`", .0.display())]
+    NotRunning(PathBuf),
+    #[error("the watch with state folder {} does not answer: {cause}", folder.display())]
+    Silent { folder: PathBuf, cause: io::Error },
+    #[error("the running watch answers in words of another version; restart it, or ask with the program that it runs")]
+    Foreign,
+    #[error("the running watch says: {0}")]
+    Refused(String),
+}
+
+/// Asks the watch that keeps its state in this folder how it is.
+pub fn ask_status(folder: &Path) -> Result<Status, AskError> {
+    let line = ask(folder, &Request::Status).map_err(|cause| match cause.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::NotRunning(folder.to_owned()),
+        _ => AskError::Silent { folder: folder.to_owned(), cause },
+    })?;
+    match serde_json::from_slice(&line) {
+        Ok(Answer { version: VERSION, body: Body::Status(status) }) => Ok(status),
+        Ok(Answer { body: Body::Error(error), .. }) => Err(AskError::Refused(error)),
+        _ => Err(AskError::Foreign),
+    }
+}
+
+fn ask(folder: &Path, request: &Request) -> io::Result<Vec<u8>> {
+    let mut stream = UnixStream::connect(folder.join(SOCKET))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    let mut answer = Vec::new();
+    stream.take(LONGEST).read_to_end(&mut answer)?;
+    if answer.is_empty() { Err(io::Error::other("it hung up")) } else { Ok(answer) }
+}
