@@ -236,3 +236,6 @@ fn ask(folder: &Path, request: &Request) -> io::Result<Vec<u8>> {
     stream.take(LONGEST).read_to_end(&mut answer)?;
     if answer.is_empty() { Err(io::Error::other("it hung up")) } else { Ok(answer) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! What a status says of what was not told, step by step.
+
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::TimeZone;
+
+use super::*;
+use crate::config::{Registry, Source, System};
+use crate::domain::engine::{Delivery, Effect, Input};
+use crate::domain::reading::{Reading, Report, Target};
+use crate::domain::time::Steady;
+use crate::domain::watch::Watch;
+use crate::net::Net;
+
+fn at(seconds: u64) -> Now {
+    let start = chrono::Utc.with_ymd_and_hms(2026, 11, 20, 12, 0, 0).unwrap();
+    Now { wall: start + Duration::from_secs(seconds), steady: Steady(Duration::from_secs(seconds)) }
+}
+
+fn watch(text: &str) -> Watch {
+    let file = Source { path: Path::new("checks.yaml").to_owned(), text: text.to_owned() };
+    file.load(&Registry::default(), &System, &Net::new()).unwrap_or_else(|report| panic!("{report}")).watch
+}
+
+fn fails(check: &str) -> Input {
+    let readings = vec![Reading::fail(&Target::new("10.0.0.7"), "no reply"), Reading::fail(&Target::new("10.0.0.8"), "no reply")];
+    Input::Report { check: check.into(), report: Report::Readings(readings) }
+}
+
+fn status(engine: &Engine, now: Now) -> Status {
+    Status::new(engine, "srv-01", Tz::UTC, at(0).wall, now)
+}
+
+/// `ops: 2 failed of a sending`
+fn waiting(engine: &Engine, now: Now) -> Vec<String> {
+    let status = status(engine, now);
+    let line = |waiting: &Waiting| {
+        format!("{}: {} {} of {} {}", waiting.channel, waiting.count, waiting.kind, waiting.check, waiting.why.words(status.time))
+    };
+    status.waiting.iter().map(line).collect()
+}
+
+fn sent(effects: &[Effect]) -> u64 {
+    effects.iter().find_map(|effect| if let Effect::Send(dispatch) = effect { Some(dispatch.id) } else { None }).unwrap()
+}
+
+#[test]
+fn every_step_on_the_way_to_a_channel_has_its_reason() {
+    let check = |name: &str, more: &str| {
+        format!("  - {{ name: {name}, tcp: {{ address: \"127.0.0.1:1\" }}, fail_after: 1, notify: [ops]{more} }}\n")
+    };
+    let text = format!("channels: {{ ops: {{ console: {{}} }} }}\nchecks:\n{}{}", check("a", ", group_wait: 10s"), check("b", ""));
+    let mut engine = Engine::new(watch(&text));
+    assert!(status(&engine, at(0)).is_good());
+
+    engine.step(at(0), fails("a"));
+    assert_eq!(waiting(&engine, at(4)), ["ops: 2 failed of a waits 6 s for more to tell together"]);
+    let dispatch = sent(&engine.step(at(10), Input::Tick));
+    engine.step(at(11), fails("b"));
+    assert_eq!(waiting(&engine, at(11)), ["ops: 2 failed of a sending", "ops: 2 failed of b waits for the message before it"]);
+
+    let outcome = Delivery::Later { after: Some(Duration::from_secs(40)), cause: "502".into() };
+    engine.step(at(12), Input::Delivered { dispatch, outcome });
+    assert_eq!(waiting(&engine, at(17)), ["ops: 2 failed of a retry 2 in 35 s: 502", "ops: 2 failed of b retry 2 in 35 s: 502"]);
+
+    let taken = |dispatch| Input::Delivered { dispatch, outcome: Delivery::Taken };
+    let dispatch = sent(&engine.step(at(52), Input::Tick));
+    let dispatch = sent(&engine.step(at(53), taken(dispatch)));
+    engine.step(at(54), taken(dispatch));
+    assert_eq!(waiting(&engine, at(60)), [""; 0], "all is told");
+    let status = status(&engine, at(60));
+    assert!(!status.is_good());
+    let counts: Vec<_> = status.checks.iter().map(|check| (check.name.as_str(), check.failing, check.targets)).collect();
+    assert_eq!(counts, [("a", 2, 2), ("b", 2, 2)]);
+    assert_eq!(status.incidents.iter().map(|incident| incident.number).collect::<Vec<_>>(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn the_watchs_own_trouble_stands_apart() {
+    let mut engine = Engine::new(watch("checks: [ { name: a, tcp: { address: \"127.0.0.1:1\" }, notify: [] } ]"));
+    engine.step(at(0), Input::Own { target: "state".into(), trouble: Some("the disk is full".into()) });
+    let status = status(&engine, at(1));
+    assert!(!status.is_good() && status.incidents.is_empty());
+    assert_eq!((status.trouble[0].target.as_str(), status.trouble[0].reason.as_str()), ("state", "the disk is full"));
+    assert_eq!(status.checks.len(), 1, "the watch's own check is not one of the file");
+}
+
+#[test]
+fn what_is_said_is_read_back() {
+    let mut engine = Engine::new(watch("checks: [ { name: a, tcp: { address: \"127.0.0.1:1\" }, fail_after: 1, notify: [] } ]"));
+    engine.step(at(0), fails("a"));
+    let answer = Answer::from(Body::Status(status(&engine, at(1))));
+    let text = serde_json::to_string(&answer).unwrap();
+    assert!(text.starts_with(r#"{"version":1,"status":{"host":"srv-01""#), "{text}");
+    assert_eq!(serde_json::from_str::<Answer>(&text).unwrap(), answer);
+    assert_eq!(serde_json::to_string(&Request::Status).unwrap(), r#"{"ask":"status"}"#);
+}
