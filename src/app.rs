@@ -3,6 +3,7 @@
 mod decisions;
 mod sender;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +15,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{Config, LogSettings};
-use crate::control::{Body, Door, Question, Request, Status};
+use crate::control::{Body, Door, Life, Question, Request, Status};
 use crate::domain::engine::{Effect, Engine, Event, Input};
 use crate::domain::reading::Reason;
 use crate::domain::restore::{CONFIGURATION, STATE};
 use crate::domain::state::Change;
+use crate::domain::time::Steady;
 use crate::runner::{self, Finished, Schedule};
 use crate::status::{StatusLine, StatusLog};
 use crate::store::{Opened, Store};
@@ -78,6 +80,7 @@ pub async fn run(
         host: config.watch.host,
         zone: config.watch.zone,
         since: clock.now().wall,
+        next_looks: HashMap::new(),
         clock,
         tally: Tally::default(),
         on_their_way: 0,
@@ -108,6 +111,8 @@ struct Watch {
     host: Arc<str>,
     zone: chrono_tz::Tz,
     since: DateTime<Utc>,
+    /// When each check is due again, since its last look.
+    next_looks: HashMap<Arc<str>, Steady>,
     clock: Clock,
     tally: Tally,
     on_their_way: usize,
@@ -211,6 +216,8 @@ impl Watch {
         self.settings.status_every = config.log.status_every;
         // The runner ends only with the watch.
         let _ = self.schedules.send(schedules(&config)).await;
+        // What is not watched any more is due no more; the others say so with their next look.
+        self.next_looks.clear();
         (self.host, self.zone) = (config.watch.host.clone(), config.watch.zone);
         tracing::info!(checks = config.checks.len(), "the configuration is taken up");
         self.step(Input::Reload(config.watch));
@@ -220,6 +227,8 @@ impl Watch {
     fn take(&mut self, finished: Finished) {
         self.tally.runs += 1;
         tracing::debug!(check = %finished.check, took = ?finished.took, "looked");
+        let next = self.clock.now().steady + finished.next.saturating_duration_since(Instant::now());
+        self.next_looks.insert(finished.check.clone(), next);
         self.step(Input::Report { check: finished.check, report: finished.report });
     }
 
@@ -229,8 +238,9 @@ impl Watch {
     }
 
     fn answer(&self, Question { request, answer }: Question) {
+        let life = Life { host: &self.host, zone: self.zone, since: self.since, next_looks: &self.next_looks };
         let body = match request {
-            Request::Status => Body::Status(Status::new(&self.engine, &self.host, self.zone, self.since, self.clock.now())),
+            Request::Status => Body::Status(Status::new(&self.engine, &life, self.clock.now())),
         };
         // Whoever asked may have left.
         let _ = answer.send(body.into());

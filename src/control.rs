@@ -3,9 +3,11 @@
 mod door;
 mod words;
 
+use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset};
@@ -13,12 +15,13 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 pub use door::{Door, Question};
+pub use words::lasting;
 
 use crate::domain::engine::{Engine, OWN};
 use crate::domain::incident::IncidentId;
 use crate::domain::plan::Held;
 use crate::domain::snapshot::Failing;
-use crate::domain::time::Now;
+use crate::domain::time::{Now, Steady};
 
 /// The name of the socket in the state folder.
 pub const SOCKET: &str = "vakhta.sock";
@@ -89,6 +92,9 @@ pub struct CheckStatus {
     pub failing: usize,
     /// None before the first look.
     pub targets: usize,
+    /// Seconds until it looks again; absent before its first look and while a look takes longer than it should.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_in: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,9 +139,22 @@ pub enum Why {
     Busy,
 }
 
+/// What the engine does not know of this life of the watch.
+#[derive(Debug, Clone, Copy)]
+pub struct Life<'a> {
+    pub host: &'a str,
+    /// In which times are said.
+    pub zone: Tz,
+    pub since: DateTime<chrono::Utc>,
+    /// When each check is due again.
+    pub next_looks: &'a HashMap<Arc<str>, Steady>,
+}
+
 impl Status {
-    pub fn new(engine: &Engine, host: &str, zone: Tz, since: DateTime<chrono::Utc>, now: Now) -> Self {
-        let local = |at: DateTime<chrono::Utc>| at.with_timezone(&zone).fixed_offset();
+    pub fn new(engine: &Engine, life: &Life<'_>, now: Now) -> Self {
+        let local = |at: DateTime<chrono::Utc>| at.with_timezone(&life.zone).fixed_offset();
+        let next =
+            |check: &str| life.next_looks.get(check).filter(|next| **next >= now.steady).map(|next| next.since(now.steady).as_secs());
         let (trouble, failing): (Vec<Failing>, Vec<Failing>) =
             engine.snapshot().failing.into_iter().partition(|failing| &*failing.check == OWN);
         let open = |failing: &Failing| OpenIncident::new(failing, local(failing.since));
@@ -144,6 +163,7 @@ impl Status {
             status: check.up,
             failing: check.failing,
             targets: check.targets,
+            next_in: next(&check.name),
         });
         let waiting = engine.waiting(now).into_iter().map(|waiting| Waiting {
             channel: waiting.channel.to_string(),
@@ -153,10 +173,10 @@ impl Status {
             why: waiting.why.map_or(Why::Sending, |why| Why::new(why, &local, now)),
         });
         Self {
-            host: host.to_owned(),
+            host: life.host.to_owned(),
             vakhta: env!("CARGO_PKG_VERSION").to_owned(),
             time: local(now.wall),
-            since: local(since),
+            since: local(life.since),
             checks: checks.collect(),
             incidents: failing.iter().take(MOST_LISTED).map(open).collect(),
             incidents_more: failing.len().saturating_sub(MOST_LISTED),

@@ -40,6 +40,8 @@ pub struct Finished {
     pub check: Arc<str>,
     pub report: Report,
     pub took: Duration,
+    /// When the check is due again.
+    pub next: Instant,
 }
 
 /// Runs every check at its times until told to stop; what they see goes to `reports`. A list that comes on
@@ -66,8 +68,8 @@ pub async fn run(
             () = until(next) => {
                 let Some(Reverse((at, index))) = due.pop() else { continue };
                 let seat = &mut seats[index];
-                seat.start(&reports);
                 seat.due = next_time(start, at, Instant::now(), &seat.schedule);
+                seat.start(&reports);
                 due.push(Reverse((seat.due, index)));
             }
         }
@@ -132,12 +134,12 @@ impl Seat {
             return;
         }
         let (name, look, run) = (name.clone(), look.clone(), self.run.clone());
-        let (running, reports) = (self.running.clone(), reports.clone());
+        let (running, reports, next) = (self.running.clone(), reports.clone(), self.due);
         tokio::spawn(async move {
             let started = Instant::now();
             let report = look_once(look, run).await;
             // A send fails only when the watch is ending.
-            let _ = reports.send(Finished { check: name, report, took: started.elapsed() }).await;
+            let _ = reports.send(Finished { check: name, report, took: started.elapsed(), next }).await;
             running.store(false, Ordering::Release);
         });
     }

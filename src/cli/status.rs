@@ -46,7 +46,7 @@ fn print(status: &Status) -> anyhow::Result<()> {
 
 fn print_checks(status: &Status) -> anyhow::Result<()> {
     let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
-    let mut table = Table::new(["", "CHECK", "TARGETS"]);
+    let mut table = Table::new(["", "CHECK", "TARGETS", "NEXT LOOK"]);
     for check in &status.checks {
         let mark = match check.status {
             true => Cell::styled("True", colour(AnsiColor::Green)),
@@ -57,7 +57,8 @@ fn print_checks(status: &Status) -> anyhow::Result<()> {
             (0, targets) => targets.to_string(),
             (failing, targets) => format!("{failing} of {targets} fail"),
         };
-        table.row([mark, Cell::plain(&check.name), Cell::plain(targets)]);
+        let next = check.next_in.map_or_else(|| "-".to_owned(), |seconds| format!("in {}", control::lasting(seconds)));
+        table.row([mark, Cell::plain(&check.name), Cell::plain(targets), Cell::plain(next)]);
     }
     Ok(table.print()?)
 }

@@ -29,7 +29,8 @@ fn fails(check: &str) -> Input {
 }
 
 fn status(engine: &Engine, now: Now) -> Status {
-    Status::new(engine, "srv-01", Tz::UTC, at(0).wall, now)
+    let next_looks = HashMap::from([("a".into(), at(30).steady)]);
+    Status::new(engine, &Life { host: "srv-01", zone: Tz::UTC, since: at(0).wall, next_looks: &next_looks }, now)
 }
 
 /// `ops: 2 failed of a sending`
@@ -90,6 +91,8 @@ fn the_watchs_own_trouble_stands_apart() {
 fn what_is_said_is_read_back() {
     let mut engine = Engine::new(watch("checks: [ { name: a, tcp: { address: \"127.0.0.1:1\" }, fail_after: 1, notify: [] } ]"));
     engine.step(at(0), fails("a"));
+    let next = |now| status(&engine, now).checks[0].next_in;
+    assert_eq!((next(at(1)), next(at(30)), next(at(31))), (Some(29), Some(0), None));
     let answer = Answer::from(Body::Status(status(&engine, at(1))));
     let text = serde_json::to_string(&answer).unwrap();
     assert!(text.starts_with(r#"{"version":1,"status":{"host":"srv-01""#), "{text}");

@@ -19,13 +19,13 @@ impl Why {
 }
 
 /// `09:00`, or with its date when that is not today's.
-pub fn clock(at: DateTime<FixedOffset>, now: DateTime<FixedOffset>) -> String {
+fn clock(at: DateTime<FixedOffset>, now: DateTime<FixedOffset>) -> String {
     let form = if at.date_naive() == now.date_naive() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
     at.format(form).to_string()
 }
 
 /// `35 s`, `5 min`, `1 h`: a person waits for it, roughly.
-fn lasting(seconds: u64) -> String {
+pub fn lasting(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7200 => format!("{} min", seconds / 60),
