@@ -273,6 +273,7 @@ fn schedules(config: &Config) -> Vec<Schedule> {
     config
         .checks
         .iter()
+        .chain(&config.uplink)
         .map(|check| Schedule {
             name: check.name.clone(),
             kind: check.kind,

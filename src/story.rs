@@ -6,6 +6,7 @@
 //! ```text
 //! 12:00:00 terminals 10.0.0.7:fail(no reply) 10.0.0.8:pass{rtt=0.02}     a run of the check, every target of it
 //! 12:00:00 x5 30s terminals 10.0.0.7:fail                                the same, five times, half a minute apart
+//! 12:00:00 (uplink) 192.0.2.1:fail 192.0.2.2:noway                       a look at the own network; no route to the second
 //! 12:00:00 ops answers later 30s                                         what the channel says to its next message
 //! 12:00:00 ops answers nothing                                           no answer before the next restart
 //! 13:00:00 restart                                                       the watch ends and begins anew with what it kept
@@ -33,6 +34,7 @@ use crate::domain::plan::Held;
 use crate::domain::reading::{Outcome, Reading, Report, Target};
 use crate::domain::state::State;
 use crate::domain::time::{Now, Steady};
+use crate::domain::uplink::UPLINK_CHECK;
 use crate::domain::watch::Watch;
 use crate::net::Net;
 use crate::settings::Period;
@@ -73,8 +75,8 @@ impl Story {
         };
         let mut watches = config.split("\n--- reload\n").map(load).collect::<Result<Vec<_>, _>>()?;
         let watch = watches.remove(0);
-        let known: Vec<Arc<str>> =
-            watch.checks.iter().chain(watches.iter().flat_map(|watch| &watch.checks)).map(|plan| plan.name.clone()).collect();
+        let checks = watch.checks.iter().chain(watches.iter().flat_map(|watch| &watch.checks));
+        let known: Vec<Arc<str>> = checks.map(|plan| plan.name.clone()).chain([UPLINK_CHECK.into()]).collect();
         let first = config.lines().count() + 1;
         let mut steps = Vec::new();
         for (index, line) in lines.lines().enumerate() {
@@ -340,13 +342,14 @@ fn report(text: &str) -> Result<Report, String> {
             }
             None => "it failed",
         };
+        let no_way = outcome == "noway";
         let outcome = match outcome {
             "pass" => Outcome::Pass,
             "fail" => Outcome::Fail(reason.into()),
-            "unknown" => Outcome::Unknown(reason.into()),
-            other => return Err(format!("`{other}` is not pass, fail or unknown")),
+            "unknown" | "noway" => Outcome::Unknown(reason.into()),
+            other => return Err(format!("`{other}` is not pass, fail, unknown or noway")),
         };
-        let mut reading = Reading { outcome, ..Reading::pass(&Target::new(target)) };
+        let mut reading = Reading { outcome, no_way, ..Reading::pass(&Target::new(target)) };
         if let Some(inner) = after.strip_prefix('{') {
             let (values, behind) = inner.split_once('}').ok_or("values end with `}`")?;
             after = behind;

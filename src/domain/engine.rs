@@ -15,6 +15,7 @@ use super::state::Change;
 use super::telling::{Desk, DeskKey};
 use super::time::{Now, Steady};
 use super::tracker::Turn;
+use super::uplink::UPLINK_CHECK;
 use super::watch::{CheckPlan, Route, Severity, Watch};
 
 /// The name under which the watch tells of its own trouble.
@@ -168,7 +169,9 @@ impl Engine {
         self.notice_clock_jump(now);
         match input {
             Input::Report { check, report } => {
-                if let Some(index) = self.watch.checks.iter().position(|plan| plan.name == check) {
+                if let Some(fail_after) = self.watch.cut_off_after.filter(|_| *check == *UPLINK_CHECK) {
+                    self.take_uplink(fail_after, &report, now, &mut effects);
+                } else if let Some(index) = self.watch.checks.iter().position(|plan| plan.name == check) {
                     self.take(index, report, now, &mut effects);
                 }
             }
@@ -193,6 +196,9 @@ impl Engine {
 
     /// Counts a report of the check at this index.
     fn take(&mut self, index: usize, report: Report, now: Now, effects: &mut Vec<Effect>) {
+        if self.watch.checks[index].crosses_network && self.is_cut_off() {
+            return;
+        }
         let held = self.parent_is_down(index);
         let taken = self.board[index].take(&self.watch.checks[index], report, now, held, &mut self.next_incident);
         self.note(index, taken, effects);
@@ -283,6 +289,7 @@ fn own_check(watch: &Watch) -> CheckPlan {
         remind: None,
         group_wait: std::time::Duration::ZERO,
         needs: Vec::new(),
+        crosses_network: false,
         labels: BTreeMap::new(),
     }
 }

@@ -52,6 +52,7 @@ fn watch() -> Watch {
         remind: Some(Duration::from_secs(20)),
         group_wait: Duration::ZERO,
         needs: Vec::new(),
+        crosses_network: false,
         labels: BTreeMap::new(),
     };
     let channel = |name: &str, recoveries| ChannelPlan { name: name.into(), window: None, recoveries, digest: false };
@@ -60,6 +61,7 @@ fn watch() -> Watch {
         zone: chrono_tz::Tz::UTC,
         checks: vec![check("a"), check("b")],
         channels: vec![channel("ops", true), channel("mail", false)],
+        cut_off_after: None,
     }
 }
 
