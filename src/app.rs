@@ -208,7 +208,7 @@ impl Watch {
     fn take(&mut self, finished: Finished) {
         self.tally.runs += 1;
         tracing::debug!(check = %finished.check, took = ?finished.took, "looked");
-        self.step(Input::Report { check: finished.check, report: finished.report });
+        self.step(Input::Report { check: finished.check, report: finished.report, took: finished.took });
     }
 
     fn hear(&mut self, answer: Answer) {

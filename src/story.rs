@@ -6,6 +6,7 @@
 //! ```text
 //! 12:00:00 terminals 10.0.0.7:fail(no reply) 10.0.0.8:pass{rtt=0.02}     a run of the check, every target of it
 //! 12:00:00 x5 30s terminals 10.0.0.7:fail                                the same, five times, half a minute apart
+//! 12:00:00 terminals took 5s 10.0.0.7:fail                               the same, begun five seconds before
 //! 12:00:00 (uplink) 192.0.2.1:fail 192.0.2.2:noway                       a look at the own network; no route to the second
 //! 12:00:00 ops answers later 30s                                         what the channel says to its next message
 //! 12:00:00 ops answers nothing                                           no answer before the next restart
@@ -57,7 +58,7 @@ struct Step {
 }
 
 enum What {
-    Report { check: Arc<str>, report: Report },
+    Report { check: Arc<str>, report: Report, took: Duration },
     Answer { channel: String, answer: Option<Delivery> },
     Restart,
     Crash,
@@ -97,7 +98,9 @@ impl Story {
             player.pass_time_until(step.at);
             player.line = step.line;
             match &step.what {
-                What::Report { check, report } => player.step(Input::Report { check: check.clone(), report: report.clone() }),
+                What::Report { check, report, took } => {
+                    player.step(Input::Report { check: check.clone(), report: report.clone(), took: *took })
+                }
                 What::Answer { channel, answer } => player.answers.entry(channel.clone()).or_default().push_back(answer.clone()),
                 What::Restart => {
                     let last = player.engine.linger();
@@ -293,8 +296,9 @@ impl Reader<'_> {
         let checks =
             self.checks.iter().filter(|name| rest.strip_prefix(&***name).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')));
         let check = checks.max_by_key(|name| name.len()).ok_or_else(|| format!("there is no check at `{rest}`"))?;
-        let report = report(rest[check.len()..].trim())?;
-        let what = || What::Report { check: check.clone(), report: report.clone() };
+        let (took, rest) = took(rest[check.len()..].trim())?;
+        let report = report(rest)?;
+        let what = || What::Report { check: check.clone(), report: report.clone(), took };
         Ok((0..times).map(|time| step(at + apart * time, what())).collect())
     }
 
@@ -319,6 +323,14 @@ fn repetition(text: &str) -> Result<(u32, Duration, &str), String> {
         (Some(Ok(times)), Some(Ok(apart)), Some(rest)) => Ok((times, apart.0, rest)),
         // A check may be called x-ray.
         _ => Ok((1, Duration::ZERO, text)),
+    }
+}
+
+/// `took 5s rest`
+fn took(text: &str) -> Result<(Duration, &str), String> {
+    match text.strip_prefix("took ").map(|rest| rest.split_once(' ').unwrap_or((rest, ""))) {
+        Some((took, rest)) => Ok((Period::parse(took)?.0, rest)),
+        None => Ok((Duration::ZERO, text)),
     }
 }
 

@@ -98,6 +98,7 @@ impl Engine {
         self.next_incident = old.next_incident;
         self.next_dispatch = old.next_dispatch;
         self.offset = old.offset;
+        self.back_since = old.back_since;
         self.ledger = std::mem::take(&mut old.ledger);
         let mut notes = Vec::new();
         let mut moved = Vec::new();

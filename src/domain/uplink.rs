@@ -4,6 +4,8 @@
 //! All targets dead for so many looks is the same as so many looks at which all were dead, so that one tracker is
 //! enough: that of the target [`UPLINK`] of the watch's own check. It is kept, told and restored as any other.
 
+use std::time::Duration;
+
 use super::board::Taken;
 use super::engine::{Effect, Engine};
 use super::reading::{Outcome, Reading, Reason, Report, Target};
@@ -31,8 +33,12 @@ enum Reach {
 }
 
 impl Engine {
-    /// Whether nothing across the network counts now.
-    pub fn is_cut_off(&self) -> bool {
+    /// Whether it was cut off at any time of a look across the network that ends now: what such a look saw counts for nothing.
+    pub(super) fn was_cut_off(&self, took: Duration, now: Now) -> bool {
+        self.is_cut_off() || self.back_since.is_some_and(|back| now.steady.since(back) < took)
+    }
+
+    fn is_cut_off(&self) -> bool {
         let uplink = self.board[self.own].targets.get(UPLINK);
         uplink.is_some_and(|state| state.trackers.iter().any(|tracker| !tracker.up))
     }
@@ -40,7 +46,12 @@ impl Engine {
     /// Counts a look at the uplink.
     pub(super) fn take_uplink(&mut self, fail_after: Hold, report: &Report, now: Now, effects: &mut Vec<Effect>) {
         match reach(report) {
-            Reach::Someone => self.note_own(UPLINK, None, now, effects),
+            Reach::Someone => {
+                if self.is_cut_off() {
+                    self.back_since = Some(now.steady);
+                }
+                self.note_own(UPLINK, None, now, effects);
+            }
             Reach::Nobody(reason) => {
                 let mut plan = self.watch.checks[self.own].clone();
                 plan.rules.iter_mut().for_each(|rule| rule.fail_after = fail_after);
