@@ -25,6 +25,8 @@ use sender::{Answer, Sender};
 
 /// A window or an unset clock is looked at again after at most so long, whatever the timers say.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
+/// The first status line comes when every check that is not slow has looked once.
+const FIRST_STATUS: Duration = Duration::from_secs(3);
 /// A clean stop waits so long for messages that are on their way.
 const FAREWELL: Duration = Duration::from_millis(1500);
 
@@ -107,7 +109,7 @@ impl Watch {
         reloads: &mut mpsc::Receiver<Reload>,
         stop: &CancellationToken,
     ) -> Tally {
-        let mut next_status = Instant::now() + self.settings.status_every;
+        let mut next_status = Instant::now() + self.settings.status_every.min(FIRST_STATUS);
         let mut next_save = Instant::now() + LINGER;
         let mut trouble = self.store.trouble();
         loop {
