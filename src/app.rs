@@ -29,6 +29,8 @@ use sender::{Answer, Sender};
 
 /// A window or an unset clock is looked at again after at most so long, whatever the timers say.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
+/// The first status line comes when every check that is not slow has looked once.
+const FIRST_STATUS: Duration = Duration::from_secs(3);
 /// A clean stop waits so long for messages that are on their way.
 const FAREWELL: Duration = Duration::from_millis(1500);
 
@@ -121,7 +123,7 @@ struct Watch {
 impl Watch {
     async fn keep(mut self, inputs: Inputs, door: Option<Door>, stop: &CancellationToken) -> Tally {
         let Inputs { mut reports, mut answers, mut reloads, mut questions } = inputs;
-        let mut next_status = Instant::now() + self.settings.status_every;
+        let mut next_status = Instant::now() + self.settings.status_every.min(FIRST_STATUS);
         let mut next_save = Instant::now() + LINGER;
         let mut trouble = self.store.trouble();
         loop {
@@ -229,7 +231,7 @@ impl Watch {
         tracing::debug!(check = %finished.check, took = ?finished.took, "looked");
         let next = self.clock.now().steady + finished.next.saturating_duration_since(Instant::now());
         self.next_looks.insert(finished.check.clone(), next);
-        self.step(Input::Report { check: finished.check, report: finished.report });
+        self.step(Input::Report { check: finished.check, report: finished.report, took: finished.took });
     }
 
     fn hear(&mut self, answer: Answer) {
@@ -309,6 +311,7 @@ fn schedules(config: &Config) -> Vec<Schedule> {
     config
         .checks
         .iter()
+        .chain(&config.uplink)
         .map(|check| Schedule {
             name: check.name.clone(),
             kind: check.kind,

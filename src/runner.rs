@@ -130,7 +130,10 @@ impl Seat {
         let Schedule { name, look, .. } = &self.schedule;
         if self.running.swap(true, Ordering::AcqRel) {
             let skipped = self.skipped.fetch_add(1, Ordering::Relaxed) + 1;
-            tracing::warn!(check = %name, skipped, "the last run is still under way, this one is skipped");
+            // A check that is always late says so less and less often.
+            if skipped.is_power_of_two() {
+                tracing::warn!(check = %name, skipped, "the last run is still under way, this one is skipped");
+            }
             return;
         }
         let (name, look, run) = (name.clone(), look.clone(), self.run.clone());

@@ -6,6 +6,8 @@
 //! ```text
 //! 12:00:00 terminals 10.0.0.7:fail(no reply) 10.0.0.8:pass{rtt=0.02}     a run of the check, every target of it
 //! 12:00:00 x5 30s terminals 10.0.0.7:fail                                the same, five times, half a minute apart
+//! 12:00:00 terminals took 5s 10.0.0.7:fail                               the same, begun five seconds before
+//! 12:00:00 (uplink) 192.0.2.1:fail 192.0.2.2:noway                       a look at the own network; no route to the second
 //! 12:00:00 ops answers later 30s                                         what the channel says to its next message
 //! 12:00:00 ops answers nothing                                           no answer before the next restart
 //! 13:00:00 restart                                                       the watch ends and begins anew with what it kept
@@ -35,6 +37,7 @@ use crate::domain::plan::Held;
 use crate::domain::reading::Report;
 use crate::domain::state::State;
 use crate::domain::time::{Now, Steady};
+use crate::domain::uplink::UPLINK_CHECK;
 use crate::domain::watch::Watch;
 use crate::net::Net;
 use reader::Reader;
@@ -57,7 +60,7 @@ struct Step {
 }
 
 enum What {
-    Report { check: Arc<str>, report: Report },
+    Report { check: Arc<str>, report: Report, took: Duration },
     Answer { channel: String, answer: Option<Delivery> },
     Restart,
     Crash,
@@ -74,8 +77,8 @@ impl Story {
         let load = |text| load(text, path, env);
         let mut watches = config.split("\n--- reload\n").map(load).collect::<Result<Vec<_>, _>>().map_err(|report| report.to_string())?;
         let watch = watches.remove(0);
-        let known: Vec<Arc<str>> =
-            watch.checks.iter().chain(watches.iter().flat_map(|watch| &watch.checks)).map(|plan| plan.name.clone()).collect();
+        let checks = watch.checks.iter().chain(watches.iter().flat_map(|watch| &watch.checks));
+        let known: Vec<Arc<str>> = checks.map(|plan| plan.name.clone()).chain([UPLINK_CHECK.into()]).collect();
         let first = config.lines().count() + 1;
         let mut steps = Vec::new();
         for (index, line) in lines.lines().enumerate() {
@@ -96,7 +99,9 @@ impl Story {
             player.pass_time_until(step.at);
             player.line = step.line;
             match &step.what {
-                What::Report { check, report } => player.step(Input::Report { check: check.clone(), report: report.clone() }),
+                What::Report { check, report, took } => {
+                    player.step(Input::Report { check: check.clone(), report: report.clone(), took: *took })
+                }
                 What::Answer { channel, answer } => player.answers.entry(channel.clone()).or_default().push_back(answer.clone()),
                 What::Restart => {
                     let last = player.engine.linger();

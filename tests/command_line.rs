@@ -24,6 +24,14 @@ fn the_living_example_is_good() {
 }
 
 #[test]
+fn validate_lists_the_uplink_too() {
+    let place = Place::new("uplink: { targets: [192.0.2.1, 192.0.2.2] }\nchecks: [ { name: this machine, host: {}, notify: [] } ]\n");
+    let (code, out, _) = place.run(&["validate"]);
+    let rows: Vec<Vec<&str>> = out.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!((code, &rows[1][..]), (0, &["(uplink)", "ping", "2", "10s", "-", "console"][..]), "{out}");
+}
+
+#[test]
 fn six_mistakes_are_six_problems_with_their_places() {
     let place = Place::new(
         "channels: { ops: { telegram: { token: x, chat_id: 1 } } }\nchecks:\n  - name: a\n    tcp: { adress: \"127.0.0.1:1\" }\n    intervall: 5s\n    \

@@ -156,6 +156,46 @@ fn ten_thousand_dead_addresses_are_one_message() {
     assert_eq!(receipts().lines().count(), 1, "ten thousand failures, one message");
 }
 
+/// F40: the own network goes away, with its routes and then silently.
+#[test]
+fn a_network_of_our_own_that_is_away_is_no_failure_of_others() {
+    if !may_make_namespaces() {
+        return left_out("a_network_of_our_own_that_is_away_is_no_failure_of_others", "it needs root and `ip`, for a network to take away");
+    }
+    let place = Place::new(
+        "host: srv-01\nlog: { status_every: 1s }\nuplink: { targets: [127.0.0.1, 127.0.0.2], every: 200ms }\n\
+         channels: { console: { console: {} } }\n\
+         checks:\n  - { name: shop, ping: { targets: [127.0.0.3], count: 1 }, every: 1s, timeout: 500ms, fail_after: 3 }\n",
+    );
+    let mut command = Command::new("unshare");
+    command.args(["-n", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh", env!("CARGO_BIN_EXE_vakhta"), "run"]);
+    command.current_dir(place.path(""));
+    let program = Program::start(command);
+    until("the first look", || (place.statuses().last()?["status"]["shop"] == true).then_some(()));
+    let pid = program.child.id().to_string();
+    let inside = |script: &str| assert!(Command::new("nsenter").args(["-t", &pid, "-n", "sh", "-c", script]).status().unwrap().success());
+    let ignore = |value: u8| format!("echo {value} > /proc/sys/net/ipv4/icmp_echo_ignore_all");
+
+    let printed = |count: usize, text: &str| {
+        until(text, || (program.stdout().iter().filter(|line| line.contains(text)).count() == count).then_some(()));
+    };
+    for (time, away, back) in [(1, "ip link set lo down".to_owned(), "ip link set lo up".to_owned()), (2, ignore(1), ignore(0))] {
+        inside(&away);
+        printed(time, "(vakhta) failed");
+        printed(time, "cut off: none of 127.0.0.1, 127.0.0.2 answers · since ");
+        let told = place.statuses().len();
+        // Longer than the shop takes to fail.
+        until("five more status lines", || (place.statuses().len() >= told + 5).then_some(()));
+        let status = place.statuses().pop().unwrap();
+        assert_eq!((&status["status"]["shop"], &status["failing"][0]["target"]), (&true.into(), &"uplink".into()));
+        inside(&back);
+        printed(time, "(vakhta) recovered");
+    }
+    let lines = program.stdout().join("\n");
+    assert!(!lines.contains("shop"), "{lines}");
+    program.stop();
+}
+
 /// The program with its wall clock set; the steady clock runs on.
 fn at_time(place: &Place, time: &str) -> Option<Program> {
     let library = faketime()?;

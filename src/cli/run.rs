@@ -24,6 +24,7 @@ pub fn run(file: Option<&Path>) -> anyhow::Result<u8> {
     let path = super::locate(file)?;
     let Some(config) = super::load(Some(&path))? else { return Ok(COULD_NOT) };
     let _log = start_log(&config.log)?;
+    log_panics();
     let started = Instant::now();
     let runtime = super::runtime()?;
     let tally = runtime.block_on(async {
@@ -44,6 +45,14 @@ pub fn run(file: Option<&Path>) -> anyhow::Result<u8> {
     runtime.shutdown_background();
     say(&goodbye(tally?, started.elapsed()));
     Ok(GOOD)
+}
+
+/// Where something broke down, without its words: they may quote what a target said or a secret.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a fault in vakhta itself; please report it");
+    }));
 }
 
 /// The first signal asks for a clean end, the second ends at once.

@@ -58,6 +58,8 @@ pub struct Config {
     /// What the engine sees of it.
     pub watch: Watch,
     pub checks: Vec<ConfiguredCheck>,
+    /// Looks at the own network, with rules that only the engine knows.
+    pub uplink: Option<ConfiguredCheck>,
     pub channels: Vec<ConfiguredChannel>,
     pub texts: Texts,
     pub language: Language,

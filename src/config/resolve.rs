@@ -9,6 +9,7 @@ mod channels;
 mod checks;
 mod needs;
 mod rules;
+mod uplink;
 mod windows;
 
 use std::collections::HashMap;
@@ -73,10 +74,12 @@ impl<'a> Resolver<'a> {
         let texts = self.texts(&steps!["templates"], &file.templates);
         let (channels, channel_plans) = self.channels();
         let (checks, check_plans) = self.checks(&channel_plans);
+        let (uplink, cut_off_after) = file.uplink.and_then(|section| self.uplink(section)).unzip();
         let host = file.host.filter(|host| !host.trim().is_empty()).unwrap_or_else(|| self.env.host_name());
         Config {
-            watch: Watch { host: host.into(), zone: self.zone, checks: check_plans, channels: channel_plans },
+            watch: Watch { host: host.into(), zone: self.zone, checks: check_plans, channels: channel_plans, cut_off_after },
             checks,
+            uplink,
             channels,
             texts,
             language: match file.language {

@@ -38,6 +38,8 @@ pub struct FileSection {
     pub windows: BTreeMap<String, OneOrMany>,
     /// Texts in place of the built-in ones; a channel's win over these, a check's over a channel's.
     pub templates: TextsSection,
+    /// Whom to ask whether we ourselves are cut off. Absent: nobody.
+    pub uplink: Option<UplinkSection>,
     /// Common keys for all checks that do not have them themselves.
     #[schemars(with = "serde_json::Value")]
     defaults: IgnoredAny,
@@ -125,6 +127,22 @@ pub struct SpanSection {
 pub enum DaysSection {
     Text(String),
     List(Vec<String>),
+}
+
+/// The guard of our own network: hosts of which one always answers, such as the provider's routers. While none does, it
+/// is we who are cut off: that is one incident of the watch itself, and what the kinds that cross a network see
+/// neither counts nor opens nor closes anything. When one answers again they go on where they stood; what still
+/// fails then takes a fresh failure to be told. Kinds that stay on this machine (`host`) are not concerned.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UplinkSection {
+    /// Addresses, as the kind `ping` takes them. Better no host names: without a name server they say nothing.
+    pub targets: Vec<String>,
+    /// How often they are asked, from `100ms` up; they have half of it to answer, at most `5s`. Default: `10s`.
+    pub every: Option<Period>,
+    /// How many looks in a row, or for how long, nobody must answer. It has to turn before the checks it shields do,
+    /// so keep `every` times this below theirs. Default: 2.
+    pub fail_after: Option<HoldSection>,
 }
 
 /// Texts of messages, with `{{ names }}` in them.

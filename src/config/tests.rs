@@ -67,6 +67,31 @@ fn the_sample_of_the_design_is_good() {
 }
 
 #[test]
+fn an_uplink_is_a_ping_that_turns_before_the_others() {
+    let config = good(
+        "uplink: { targets: [192.0.2.1] }\ndefaults: { every: 1m, fail_after: 9 }\nchecks: [{ name: a, tcp: { address: b } }, { name: h, host: {} }]",
+    );
+    let uplink = config.uplink.unwrap();
+    assert_eq!((uplink.kind, uplink.every, uplink.timeout), ("ping", Duration::from_secs(10), Duration::from_secs(5)));
+    assert_eq!(config.watch.cut_off_after, Some(Hold::Count(2)));
+    assert_eq!(config.watch.checks.iter().map(|plan| plan.crosses_network).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(config.checks.len(), 2, "it is none of the checks of the file");
+
+    let config = good("uplink: { targets: [192.0.2.1], every: 400ms, fail_after: 1m }\nchecks: [{ name: h, host: {} }]");
+    assert_eq!(config.uplink.unwrap().timeout, Duration::from_millis(200));
+    assert_eq!(config.watch.cut_off_after, Some(Hold::Lasting(Duration::from_secs(60))));
+    assert_eq!(good("checks: [{ name: h, host: {} }]").watch.cut_off_after, None);
+}
+
+#[test]
+fn a_bad_target_of_an_uplink_is_where_it_stands() {
+    let text = "uplink: { targets: [192.0.2.1, 10.0.0.0/33] }\nchecks: [{ name: h, host: {} }]";
+    let source = Source { path: "checks.yaml".into(), text: text.to_owned() };
+    let report = source.load(&Registry::default(), &Fake, &Net::new()).map(|_| ()).unwrap_err().to_string();
+    assert!(report.starts_with("checks.yaml:1:32: "), "{report}");
+}
+
+#[test]
 fn the_least_file_has_a_console_and_defaults() {
     let config = good("checks: [{ name: a, tcp: { address: b } }]");
     assert_eq!(config.channels[0].kind, "console");

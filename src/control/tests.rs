@@ -25,7 +25,7 @@ fn watch(text: &str) -> Watch {
 
 fn fails(check: &str) -> Input {
     let readings = vec![Reading::fail(&Target::new("10.0.0.7"), "no reply"), Reading::fail(&Target::new("10.0.0.8"), "no reply")];
-    Input::Report { check: check.into(), report: Report::Readings(readings) }
+    Input::Report { check: check.into(), report: Report::Readings(readings), took: Duration::ZERO }
 }
 
 fn status(engine: &Engine, now: Now) -> Status {

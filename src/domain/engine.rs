@@ -15,6 +15,7 @@ use super::state::Change;
 use super::telling::{Desk, DeskKey};
 use super::time::{Now, Steady};
 use super::tracker::Turn;
+use super::uplink::UPLINK_CHECK;
 use super::watch::{CheckPlan, Route, Severity, Watch};
 
 /// The name under which the watch tells of its own trouble.
@@ -23,8 +24,8 @@ pub const OWN: &str = "(vakhta)";
 /// What happens to the engine.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
-    /// A check has looked.
-    Report { check: Arc<str>, report: Report },
+    /// A check has looked, and took so long for it.
+    Report { check: Arc<str>, report: Report, took: std::time::Duration },
     /// A channel has answered.
     Delivered { dispatch: u64, outcome: Delivery },
     /// The watch itself is in trouble with something, or not any more.
@@ -142,6 +143,8 @@ pub struct Engine {
     pub(super) next_dispatch: u64,
     /// The wall clock minus the steady one at the last step: when it moves, hours are looked at anew.
     pub(super) offset: Option<i64>,
+    /// When the uplink answered again.
+    pub(super) back_since: Option<Steady>,
 }
 
 impl Engine {
@@ -159,6 +162,7 @@ impl Engine {
             next_incident: 1,
             next_dispatch: 1,
             offset: None,
+            back_since: None,
         }
     }
 
@@ -167,9 +171,11 @@ impl Engine {
         let mut effects = Vec::new();
         self.notice_clock_jump(now);
         match input {
-            Input::Report { check, report } => {
-                if let Some(index) = self.watch.checks.iter().position(|plan| plan.name == check) {
-                    self.take(index, report, now, &mut effects);
+            Input::Report { check, report, took } => {
+                if let Some(fail_after) = self.watch.cut_off_after.filter(|_| *check == *UPLINK_CHECK) {
+                    self.take_uplink(fail_after, &report, now, &mut effects);
+                } else if let Some(index) = self.watch.checks.iter().position(|plan| plan.name == check) {
+                    self.take(index, report, took, now, &mut effects);
                 }
             }
             Input::Delivered { dispatch, outcome } => self.settle(dispatch, outcome, now, &mut effects),
@@ -192,7 +198,10 @@ impl Engine {
     }
 
     /// Counts a report of the check at this index.
-    fn take(&mut self, index: usize, report: Report, now: Now, effects: &mut Vec<Effect>) {
+    fn take(&mut self, index: usize, report: Report, took: std::time::Duration, now: Now, effects: &mut Vec<Effect>) {
+        if self.watch.checks[index].crosses_network && self.was_cut_off(took, now) {
+            return;
+        }
         let held = self.parent_is_down(index);
         let taken = self.board[index].take(&self.watch.checks[index], report, now, held, &mut self.next_incident);
         self.note(index, taken, effects);
@@ -283,6 +292,7 @@ fn own_check(watch: &Watch) -> CheckPlan {
         remind: None,
         group_wait: std::time::Duration::ZERO,
         needs: Vec::new(),
+        crosses_network: false,
         labels: BTreeMap::new(),
     }
 }

@@ -16,5 +16,6 @@ pub mod telling;
 pub mod text;
 pub mod time;
 pub mod tracker;
+pub mod uplink;
 pub mod watch;
 pub mod window;

@@ -53,11 +53,13 @@ pub struct Reading {
     pub values: Vec<(Metric, f64)>,
     /// Numbers that were asked for and could not be read, with the reason. Never a 0.
     pub unreadable: Vec<(Metric, Reason)>,
+    /// Could not look because this machine's own network has no way to the target.
+    pub no_way: bool,
 }
 
 impl Reading {
     pub fn pass(target: &Arc<Target>) -> Self {
-        Self { target: target.clone(), outcome: Outcome::Pass, values: Vec::new(), unreadable: Vec::new() }
+        Self { target: target.clone(), outcome: Outcome::Pass, values: Vec::new(), unreadable: Vec::new(), no_way: false }
     }
 
     pub fn fail(target: &Arc<Target>, reason: impl Into<Reason>) -> Self {
@@ -83,6 +85,11 @@ impl Reading {
     pub fn without(mut self, metric: impl Into<Metric>, reason: impl Into<Reason>) -> Self {
         self.unreadable.push((metric.into(), reason.into()));
         self
+    }
+
+    /// Notes that our own network has no way there.
+    pub fn without_a_way(self) -> Self {
+        Self { no_way: true, ..self }
     }
 
     pub fn value(&self, metric: &str) -> Option<f64> {

@@ -17,6 +17,7 @@ use super::state::{Change, State, TrackerKey};
 use super::telling::DeskKey;
 use super::time::Now;
 use super::tracker::{Tracker, Turn};
+use super::uplink::UPLINK;
 use super::watch::{ChannelPlan, CheckPlan, Severity, Watch};
 
 /// What the watch itself needs besides its channels: targets of its own check.
@@ -97,6 +98,7 @@ impl Engine {
         self.next_incident = old.next_incident;
         self.next_dispatch = old.next_dispatch;
         self.offset = old.offset;
+        self.back_since = old.back_since;
         self.ledger = std::mem::take(&mut old.ledger);
         let mut notes = Vec::new();
         let mut moved = Vec::new();
@@ -187,7 +189,10 @@ impl Engine {
     }
 
     fn is_own_target(&self, key: &str) -> bool {
-        [STATE, CONFIGURATION].contains(&key) || self.watch.channels.iter().any(|channel| *own_target(&channel.name).key == *key)
+        let has_uplink = self.watch.cut_off_after.is_some();
+        [STATE, CONFIGURATION].contains(&key)
+            || has_uplink && key == UPLINK
+            || self.watch.channels.iter().any(|channel| *own_target(&channel.name).key == *key)
     }
 
     /// Puts a tracker where it belongs, if its rule is still there.
@@ -234,6 +239,7 @@ fn gone(name: Arc<str>) -> CheckPlan {
         remind: None,
         group_wait: std::time::Duration::ZERO,
         needs: Vec::new(),
+        crosses_network: false,
         labels: BTreeMap::new(),
     }
 }

@@ -123,7 +123,8 @@ impl Engine {
     pub fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot { status: Vec::new(), failing: Vec::new(), counting: Vec::new() };
         for (index, (plan, state)) in self.watch.checks.iter().zip(&self.board).enumerate() {
-            if index < self.own {
+            let of_the_file = index < self.own;
+            if of_the_file {
                 snapshot.status.push((plan.name.clone(), state.is_up()));
             }
             let open = state.incidents.values().filter(|incident| incident.is_open());
@@ -136,7 +137,7 @@ impl Engine {
                 reason: incident.reason.clone(),
                 incident: incident.id,
             }));
-            for target in state.targets() {
+            for target in state.targets().filter(|_| of_the_file) {
                 let counting = plan.rules.iter().zip(&target.trackers).filter(|(_, tracker)| tracker.up && tracker.failures > 0);
                 snapshot.counting.extend(counting.map(|(rule, tracker)| Counting {
                     check: plan.name.clone(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
-use super::rule::Rule;
+use super::rule::{Hold, Rule};
 use super::window::Window;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
@@ -25,6 +25,8 @@ pub struct Watch {
     pub zone: Tz,
     pub checks: Vec<CheckPlan>,
     pub channels: Vec<ChannelPlan>,
+    /// How long nothing of the uplink must answer until the watch counts as cut off; nothing if there is no uplink.
+    pub cut_off_after: Option<Hold>,
 }
 
 /// One check, without what it looks at: its rules and whom to tell.
@@ -44,6 +46,8 @@ pub struct CheckPlan {
     pub group_wait: Duration,
     /// Parents: while one of them is False, no incident of this check opens.
     pub needs: Vec<Arc<str>>,
+    /// While the watch is cut off, what it sees counts for nothing.
+    pub crosses_network: bool,
     pub labels: BTreeMap<String, String>,
 }
 

@@ -52,6 +52,7 @@ fn watch() -> Watch {
         remind: Some(Duration::from_secs(20)),
         group_wait: Duration::ZERO,
         needs: Vec::new(),
+        crosses_network: false,
         labels: BTreeMap::new(),
     };
     let channel = |name: &str, recoveries| ChannelPlan { name: name.into(), window: None, recoveries, digest: false };
@@ -60,6 +61,7 @@ fn watch() -> Watch {
         zone: chrono_tz::Tz::UTC,
         checks: vec![check("a"), check("b")],
         channels: vec![channel("ops", true), channel("mail", false)],
+        cut_off_after: None,
     }
 }
 
@@ -97,8 +99,10 @@ fn live(happenings: &[Happening]) -> (Engine, Vec<Vec<Change>>, Now) {
         now += after;
         let cause: Arc<str> = "told to".into();
         let input = match what {
-            0..6 => Input::Report { check: if what % 2 == 0 { "a".into() } else { "b".into() }, report: report(targets) },
-            6 => Input::Report { check: "a".into(), report: Report::Lost("it broke down".into()) },
+            0..6 => {
+                Input::Report { check: if what % 2 == 0 { "a".into() } else { "b".into() }, report: report(targets), took: Duration::ZERO }
+            }
+            6 => Input::Report { check: "a".into(), report: Report::Lost("it broke down".into()), took: Duration::ZERO },
             7 => Input::Tick,
             what => match sent.pop() {
                 Some(dispatch) if *what == 8 => Input::Delivered { dispatch, outcome: Delivery::Taken },
@@ -175,7 +179,8 @@ fn healthy_runs_and_what_goes_on_failing_save_nothing() {
     let mut engine = Engine::new(plain);
     let target = Target::new("10.0.0.1");
     let mut run = |second: u64, reading: Reading| {
-        let effects = engine.step(at(second * 1000), Input::Report { check: "a".into(), report: Report::Readings(vec![reading]) });
+        let effects = engine
+            .step(at(second * 1000), Input::Report { check: "a".into(), report: Report::Readings(vec![reading]), took: Duration::ZERO });
         effects.iter().filter(|effect| matches!(effect, Effect::Save(_))).count()
     };
     assert_eq!((0..5).map(|second| run(second, Reading::pass(&target))).sum::<usize>(), 0);
@@ -249,7 +254,7 @@ async fn ten_thousand_failures_are_one_transaction() {
     let targets: Vec<_> = (0..10_000).map(|n| Target::new(format!("10.0.{}.{}", n / 256, n % 256))).collect();
     for run in 0..2 {
         let report = Report::Readings(targets.iter().map(|target| Reading::fail(target, "no reply to 3 echoes")).collect());
-        let effects = engine.step(at(run * 1000), Input::Report { check: "a".into(), report });
+        let effects = engine.step(at(run * 1000), Input::Report { check: "a".into(), report, took: Duration::ZERO });
         let changes = effects.into_iter().filter_map(|effect| if let Effect::Save(change) = effect { Some(change) } else { None });
         let commit = store.save(changes.collect(), at(run * 1000));
         numbers.push(commit.number);

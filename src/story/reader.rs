@@ -44,8 +44,9 @@ impl Reader<'_> {
         let checks =
             self.checks.iter().filter(|name| rest.strip_prefix(&***name).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')));
         let check = checks.max_by_key(|name| name.len()).ok_or_else(|| format!("there is no check at `{rest}`"))?;
-        let report = report(rest[check.len()..].trim())?;
-        let what = || What::Report { check: check.clone(), report: report.clone() };
+        let (took, rest) = took(rest[check.len()..].trim())?;
+        let report = report(rest)?;
+        let what = || What::Report { check: check.clone(), report: report.clone(), took };
         if times > MOST_TIMES {
             return Err(format!("a line stands for at most {MOST_TIMES} runs, not {times}"));
         }
@@ -78,6 +79,14 @@ fn repetition(text: &str) -> Result<(u32, Duration, &str), String> {
     }
 }
 
+/// `took 5s rest`
+fn took(text: &str) -> Result<(Duration, &str), String> {
+    match text.strip_prefix("took ").map(|rest| rest.split_once(' ').unwrap_or((rest, ""))) {
+        Some((took, rest)) => Ok((Period::parse(took)?.0, rest)),
+        None => Ok((Duration::ZERO, text)),
+    }
+}
+
 fn report(text: &str) -> Result<Report, String> {
     if let Some(reason) = text.strip_prefix("lost ") {
         return Ok(Report::Lost(reason.into()));
@@ -100,10 +109,10 @@ fn report(text: &str) -> Result<Report, String> {
         let outcome = match word {
             "pass" => Outcome::Pass,
             "fail" => Outcome::Fail(reason.into()),
-            "unknown" => Outcome::Unknown(reason.into()),
-            other => return Err(format!("`{other}` is not pass, fail or unknown")),
+            "unknown" | "noway" => Outcome::Unknown(reason.into()),
+            other => return Err(format!("`{other}` is not pass, fail, unknown or noway")),
         };
-        let mut reading = Reading { outcome, ..Reading::pass(&Target::new(target)) };
+        let mut reading = Reading { outcome, no_way: word == "noway", ..Reading::pass(&Target::new(target)) };
         if let Some(inner) = after.strip_prefix('{') {
             let (values, behind) = inner.split_once('}').ok_or("values end with `}`")?;
             after = behind;

@@ -108,11 +108,13 @@ impl<'a> Sweep<'a> {
     }
 
     fn reading(&self, target: &Arc<Target>, echoes: &[Echo]) -> Reading {
-        let sent = echoes.iter().filter(|echo| !matches!(echo, Echo::Unsent(_))).count();
+        let sent = echoes.iter().filter(|echo| echo.unsent().is_none()).count();
         let replies: Vec<f64> = echoes.iter().filter_map(Echo::round_trip).map(|time| time.as_secs_f64()).collect();
         if sent == 0 {
-            let reason = echoes.iter().find_map(|echo| if let Echo::Unsent(reason) = echo { Some(reason.clone()) } else { None });
-            return Reading::unknown(target, reason.unwrap_or_else(|| "no echo was sent".into()));
+            let reason = echoes.iter().find_map(Echo::unsent).cloned();
+            let reading = Reading::unknown(target, reason.unwrap_or_else(|| "no echo was sent".into()));
+            let no_way = echoes.iter().all(|echo| matches!(echo, Echo::NoWay(_)));
+            return if no_way { reading.without_a_way() } else { reading };
         }
         let reading = if !replies.is_empty() {
             Reading::pass(target)

@@ -13,13 +13,15 @@ use super::super::tree::Entry;
 use super::rules::Holds;
 use super::{EXAMPLE, Resolver, below, keys_of, section_of};
 use crate::checks::{Check, KindEntry};
+use crate::domain::engine::OWN;
 use crate::domain::rule::Hold;
+use crate::domain::uplink::UPLINK_CHECK;
 use crate::domain::watch::{ChannelPlan, CheckPlan, Route, Severity};
 use crate::settings::{PathStep, Period, Problem, advice};
 
 const EVERY: Duration = Duration::from_secs(30);
-const TIMEOUT: Duration = Duration::from_secs(5);
-const SHORTEST_EVERY: Duration = Duration::from_millis(100);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const SHORTEST_EVERY: Duration = Duration::from_millis(100);
 /// A look that takes longer is not a look; and a run must end for the next to start.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
 /// Looks in a row that make a failure of a kind that crosses a network: one packet may be lost.
@@ -99,6 +101,7 @@ impl Resolver<'_> {
         let name: Arc<str> = section.name.as_deref().unwrap_or_default().into();
         if section.name.is_some() {
             self.printable(&below(at, "name"), "a check", &name);
+            self.not_taken(&below(at, "name"), &name);
         }
         let (every, timeout) = self.periods(at, &section);
         let texts = self.texts(&below(at, "templates"), &section.templates);
@@ -112,7 +115,7 @@ impl Resolver<'_> {
         let holds = Holds::of(&section, kind.is_some_and(|(kind, _)| kind.network));
         let rules = self.rules(&below(at, "rules"), section.rules.as_deref(), holds, every);
         let (kind, own) = kind?;
-        let look = self.look(&below(at, kind.name), kind, own, (&name, every, timeout))?;
+        let look = self.look(&below(at, kind.name), kind, section_of(&own.value), (&name, every, timeout))?;
         if section.enabled == Some(false) || section.name.is_none() {
             return None;
         }
@@ -126,19 +129,20 @@ impl Resolver<'_> {
             remind: section.remind.map(|Period(time)| time),
             group_wait: section.group_wait.map_or(Duration::ZERO, |Period(time)| time),
             needs: section.needs.unwrap_or_default().into_iter().map(Into::into).collect(),
+            crosses_network: kind.network,
             labels: section.labels,
         };
         Some((ConfiguredCheck { name, kind: kind.name, every, timeout, look, texts }, plan))
     }
 
-    fn look(
+    pub(super) fn look(
         &mut self,
         at: &[PathStep],
         kind: &KindEntry,
-        entry: &Entry,
+        section: Value,
         (name, every, timeout): (&Arc<str>, Duration, Duration),
     ) -> Option<Arc<dyn Check>> {
-        let built = (kind.build)(section_of(&entry.value), &self.context(name.clone(), every, timeout));
+        let built = (kind.build)(section, &self.context(name.clone(), every, timeout));
         built.map(Arc::from).map_err(|problems| problems.into_iter().for_each(|problem| self.problem(at, problem))).ok()
     }
 
@@ -187,6 +191,13 @@ impl Resolver<'_> {
         }
         if !written.contains(&name) {
             self.problem(at, Problem::new(format!("there is no channel `{name}`")).help(advice(name, &written, "channels")));
+        }
+    }
+
+    /// The watch tells of itself under these names.
+    fn not_taken(&mut self, at: &[PathStep], name: &str) {
+        if [OWN, UPLINK_CHECK].contains(&name) {
+            self.problem(at, Problem::new(format!("`{name}` is a name of the watch itself")).help("give the check another one"));
         }
     }
 

@@ -69,6 +69,7 @@ fn channel<S: Settings<Plugin = dyn Notifier>>(name: &'static str) -> ChannelEnt
 #[serde(deny_unknown_fields, default)]
 #[allow(dead_code)]
 struct Anything {
+    targets: Vec<String>,
     address: Option<String>,
     expect: Option<String>,
     send: Option<String>,

@@ -29,9 +29,16 @@ pub enum Echo {
     Silence,
     /// It never left this host.
     Unsent(Reason),
+    /// Nor could it: our own network has no way there.
+    NoWay(Reason),
 }
 
 impl Echo {
+    /// Why it was not sent.
+    pub fn unsent(&self) -> Option<&Reason> {
+        if let Self::Unsent(reason) | Self::NoWay(reason) = self { Some(reason) } else { None }
+    }
+
     /// Of an echo that was answered.
     pub fn round_trip(&self) -> Option<Duration> {
         if let Self::Reply(time) = self { Some(*time) } else { None }
@@ -86,6 +93,7 @@ impl Icmp {
                 Err(SurgeError::Timeout { .. }) => Echo::Silence,
                 // 65,536 echoes ago one went there with this number, and still waits.
                 Err(SurgeError::IdenticalRequests { .. }) => continue,
+                Err(SurgeError::IOError(error)) if has_no_way(&error) => Echo::NoWay(format!("cannot send the echo: {error}").into()),
                 Err(error) => Echo::Unsent(format!("cannot send the echo: {error}").into()),
             };
         }
@@ -140,6 +148,12 @@ fn refused(error: io::Error) -> Reason {
     } else {
         format!("cannot open an ICMP socket: {error}").into()
     }
+}
+
+/// Whether this machine's own network is the trouble: a link is down, no route leads there.
+fn has_no_way(error: &io::Error) -> bool {
+    use io::ErrorKind::*;
+    matches!(error.kind(), NetworkUnreachable | HostUnreachable | NetworkDown)
 }
 
 /// What a packet says that is no echo reply. Raw sockets deliver these, and surge-ping hands them out as
