@@ -189,10 +189,9 @@ impl Engine {
 
     /// How long until a `Tick` is wanted, if nothing else happens before.
     pub fn idle_for(&self, now: Steady) -> Option<std::time::Duration> {
-        let desks = self.desks.iter().filter_map(|(key, desk)| match desk.due {
-            Some(due) => Some(due),
-            None if desk.ready.is_some() => self.lanes[key.channel].free_at(),
-            None => None,
+        let desks = self.desks.iter().flat_map(|(key, desk)| {
+            let ready = desk.ready.and_then(|_| self.lanes[key.channel].free_at());
+            desk.due.into_iter().chain(ready)
         });
         desks.min().map(|due| due.since(now))
     }
