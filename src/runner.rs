@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::checks::{Check, Run};
-use crate::domain::reading::{Reading, Report};
+use crate::domain::reading::Report;
 
 /// Timers fall on multiples of this, so that checks due together cost one wake-up.
 const TICK: Duration = Duration::from_millis(50);
@@ -184,16 +184,6 @@ fn next_time(start: Instant, last: Instant, now: Instant, schedule: &Schedule) -
     let passed = earliest.saturating_duration_since(grid);
     let intervals = u32::try_from(passed.as_nanos().div_ceil(every.as_nanos().max(1))).unwrap_or(u32::MAX);
     grid + every * intervals
-}
-
-/// How many readings of a report are good, bad and unknown: for the log.
-pub fn tally(readings: &[Reading]) -> (usize, usize, usize) {
-    use crate::domain::reading::Outcome;
-    readings.iter().fold((0, 0, 0), |(pass, fail, unknown), reading| match reading.outcome {
-        Outcome::Pass => (pass + 1, fail, unknown),
-        Outcome::Fail(_) => (pass, fail + 1, unknown),
-        Outcome::Unknown(_) => (pass, fail, unknown + 1),
-    })
 }
 
 #[cfg(test)]

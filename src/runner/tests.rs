@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::reading::Target;
+use crate::domain::reading::{Reading, Target};
 use async_trait::async_trait;
 
 /// Takes so long, then does what it is told.
