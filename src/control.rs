@@ -20,6 +20,7 @@ pub use words::lasting;
 use crate::domain::engine::{Engine, OWN};
 use crate::domain::incident::IncidentId;
 use crate::domain::plan::Held;
+use crate::domain::silence::SilenceId;
 use crate::domain::snapshot::Failing;
 use crate::domain::time::{Now, Steady};
 
@@ -131,6 +132,10 @@ pub enum Why {
     Sending,
     /// Outside the hours; without `until` the windows are never open together.
     Window { window: String, until: Option<DateTime<FixedOffset>> },
+    /// Somebody asked for it.
+    Silence { number: SilenceId, until: DateTime<FixedOffset> },
+    /// The channel had many messages; what follows goes in one.
+    Storm { seconds: u64 },
     /// More of the check may follow in the same message.
     Grouping { seconds: u64 },
     /// The channel did not take the last message.
@@ -210,6 +215,8 @@ impl Why {
     fn new(why: Held, local: &dyn Fn(DateTime<chrono::Utc>) -> DateTime<FixedOffset>, now: Now) -> Self {
         match why {
             Held::Window { by, until } => Why::Window { window: by.to_string(), until: until.map(local) },
+            Held::Silence { id, until } => Why::Silence { number: id, until: local(until) },
+            Held::Storm { until } => Why::Storm { seconds: until.since(now.steady).as_secs() },
             Held::Grouping { until } => Why::Grouping { seconds: until.since(now.steady).as_secs() },
             Held::Retry { until, attempt, cause } => {
                 Why::Retry { attempt, seconds: until.since(now.steady).as_secs(), cause: cause.to_string() }

@@ -13,6 +13,8 @@
 //! 13:00:00 restart                                                       the watch ends and begins anew with what it kept
 //! 13:00:00 crash                                                         likewise, without a last save
 //! 13:00:00 reload                                                        it takes up the next configuration of the story
+//! 13:00:00 silence terminals/10.0.0.7 for 2h                              nobody is told of it for so long
+//! 13:00:00 unsilence terminals/10.0.0.7                                   or shorter
 //! 13:00:00 .                                                             time passes
 //! > 12:01:00 ops failed 10.0.0.7 #1: no reply                            what came of it
 //! ```
@@ -35,6 +37,7 @@ use crate::config::{self, Environment, Registry, Source};
 use crate::domain::engine::{Delivery, Dispatch, Effect, Engine, Event, Input};
 use crate::domain::plan::Held;
 use crate::domain::reading::Report;
+use crate::domain::silence::Silence;
 use crate::domain::state::State;
 use crate::domain::time::{Now, Steady};
 use crate::domain::uplink::UPLINK_CHECK;
@@ -65,6 +68,8 @@ enum What {
     Restart,
     Crash,
     Reload,
+    Silence { about: String, lasting: Duration },
+    Unsilence { about: String },
     Nothing,
 }
 
@@ -110,6 +115,8 @@ impl Story {
                 }
                 What::Crash => player.begin_anew(),
                 What::Reload => player.reload(),
+                What::Silence { about, lasting } => player.silence(about, *lasting),
+                What::Unsilence { about } => player.unsilence(about),
                 What::Nothing => {}
             }
         }
@@ -216,6 +223,22 @@ impl<'a> Player<'a> {
         }
     }
 
+    fn silence(&mut self, about: &str, lasting: Duration) {
+        match self.engine.scope(about) {
+            Ok(scope) => {
+                let (by, comment) = ("someone".into(), "".into());
+                let asked = Silence { id: 0, scope, since: self.now, until: self.now + lasting, by, comment };
+                self.step(Input::Silence(asked));
+            }
+            Err(error) => self.tell(error),
+        }
+    }
+
+    fn unsilence(&mut self, about: &str) {
+        let named: Vec<_> = self.engine.silences().filter(|silence| silence.scope.to_string() == about).map(|silence| silence.id).collect();
+        named.into_iter().for_each(|id| self.step(Input::Unsilence(id)));
+    }
+
     fn instant(&self) -> Now {
         Now { wall: self.now, steady: Steady((self.now - self.start).to_std().unwrap_or_default()) }
     }
@@ -267,6 +290,13 @@ impl<'a> Player<'a> {
                 let until = until.map_or_else(|| "ever".to_owned(), |until| self.clock(until));
                 self.tell(format!("{channel} held by {by} until {until}"));
             }
+            Event::Held { channel, why: Held::Silence { id, until }, .. } => {
+                self.tell(format!("{channel} held by silence {id} until {}", self.clock(*until)));
+            }
+            Event::Held { channel, why: Held::Storm { until }, .. } => {
+                let until = self.start + until.0;
+                self.tell(format!("{channel} held by a storm until {}", self.clock(until)));
+            }
             Event::OverUntold { channel, incident, .. } => self.tell(format!("{channel} never told of #{incident}")),
             _ => {}
         }
@@ -292,8 +322,16 @@ fn sent(dispatch: &Dispatch, outcome: Option<&Delivery>) -> String {
     let notice = &dispatch.notice;
     let listed = notice.incidents.iter().take(4).map(|incident| {
         let target = Some(incident.target.key.as_ref()).filter(|key| !key.is_empty()).map(|key| format!(" {key}"));
+        let check = (notice.checks.len() > 1).then(|| format!(" {}", incident.check));
         let lasted = incident.until.map(|_| format!(" after {}", humantime::format_duration(incident.duration)));
-        format!("{} #{}: {}{}", target.unwrap_or_default(), incident.id, incident.reason, lasted.unwrap_or_default())
+        format!(
+            "{}{} #{}: {}{}",
+            check.unwrap_or_default(),
+            target.unwrap_or_default(),
+            incident.id,
+            incident.reason,
+            lasted.unwrap_or_default()
+        )
     });
     let mut text = format!("{} {}{}", dispatch.channel, notice.kind.name(), listed.collect::<Vec<_>>().join(";"));
     if let Some(more) = notice.incidents.len().checked_sub(5) {

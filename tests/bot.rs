@@ -30,9 +30,14 @@ impl FakeBot {
         Self { url, shared }
     }
 
-    /// The section of a channel that talks to this bot.
+    /// The section of a channel that talks to this bot, however much it says.
     pub fn section(&self) -> String {
-        format!(r#"{{ telegram: {{ token: "4200:CANARY-canary", chat_id: -100123, api_url: "{}" }} }}"#, self.url)
+        format!("{{ storm: off, {} }}", self.kind())
+    }
+
+    /// The kind of a channel that talks to this bot, with its settings.
+    pub fn kind(&self) -> String {
+        format!(r#"telegram: {{ token: "4200:CANARY-canary", chat_id: -100123, api_url: "{}" }}"#, self.url)
     }
 
     pub fn receipts(&self) -> Vec<Receipt> {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 use serde_yaml::Value;
 
 use crate::domain::rule::Hold;
-use crate::domain::watch::Severity;
+use crate::domain::watch::{Severity, Storm};
 use crate::settings::Period;
 
 /// The whole file.
@@ -168,7 +168,17 @@ pub struct ChannelSection {
     /// Whether it is told when something is good again. Default: true.
     pub recoveries: Option<bool>,
     /// Whether it is told, when its window opens, what failed and was over in the meantime. Default: false.
+    /// What was over because the channel itself took nothing is listed in any case.
     pub digest: Option<bool>,
+    /// After so many messages in so long, such as `3 in 1m`, what follows waits and goes as one message about all checks;
+    /// so does at once what would be more. `off`: each check has its own. Default: `3 in 1m` for channels that people
+    /// read (`telegram`, `email`), `off` for the others.
+    pub storm: Option<StormSection>,
+    /// A channel that took nothing for so long is told of what is owed by then in one digest. Default: `1h`.
+    pub max_age: Option<Period>,
+    /// The name of another channel that is told in place of this one while this one takes nothing until it is mended (a
+    /// bad token, a chat that is gone), and of what it refuses for good. Absent: none.
+    pub fallback: Option<String>,
     /// Texts of this channel in place of the file's.
     pub templates: TextsSection,
 }
@@ -276,6 +286,50 @@ pub struct RuleKeys {
     pub notify: Option<Vec<Value>>,
     /// In place of the check's.
     pub severity: Option<SeveritySection>,
+}
+
+/// `3 in 1m`, or `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StormSection(pub Option<Storm>);
+
+impl JsonSchema for StormSection {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Storm".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "So many messages in so long (`3 in 1m`), or `off`",
+            "type": "string",
+            "pattern": "^(off|[1-9][0-9]* in .+)$"
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for StormSection {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const EXPECTED: &str = "a number of messages and a duration such as `3 in 1m`, or `off`";
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = StormSection;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(EXPECTED)
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<StormSection, E> {
+                if text.trim() == "off" {
+                    return Ok(StormSection(None));
+                }
+                let (messages, per) = text.split_once(" in ").ok_or_else(|| E::custom(format!("expected {EXPECTED}")))?;
+                let messages = messages.trim().parse().ok().filter(|count| (1..=100).contains(count));
+                let messages = messages.ok_or_else(|| E::custom("the number of messages is 1 to 100"))?;
+                let Period(per) = Period::parse(per.trim()).map_err(E::custom)?;
+                if per.is_zero() || per > Duration::from_secs(3600) {
+                    return Err(E::custom("the duration is more than nothing and at most `1h`"));
+                }
+                Ok(StormSection(Some(Storm { messages, per })))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
 }
 
 /// A count in a row (`3`), or a length of time (`10m`).

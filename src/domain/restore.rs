@@ -30,6 +30,7 @@ impl Engine {
         kept.ledger.values_mut().for_each(Entry::forget_answers);
         let (mut engine, mut effects) = (Self::new(watch), Vec::new());
         engine.next_incident = kept.next_incident;
+        (engine.silences, engine.next_silence) = (kept.silences, kept.next_silence);
         engine.ledger.entries = kept.ledger;
         for (lane, channel) in engine.lanes.iter_mut().zip(&engine.watch.channels) {
             lane.refusals = kept.refusals.remove(&channel.name).unwrap_or_default();
@@ -65,7 +66,7 @@ impl Engine {
 
     /// All that has to be kept, as a store that saw every change has it.
     pub fn state(&self) -> State {
-        let mut state = State { next_incident: self.next_incident, ..State::default() };
+        let mut state = State { next_incident: self.next_incident, next_silence: self.next_silence, ..State::default() };
         for (plan, board) in self.watch.checks.iter().zip(&self.board) {
             for target in board.targets() {
                 for (rule, tracker) in plan.rules.iter().zip(&target.trackers) {
@@ -77,6 +78,7 @@ impl Engine {
             }
         }
         state.ledger = self.ledger.entries.clone();
+        state.silences = self.silences.clone();
         for (channel, lane) in self.watch.channels.iter().zip(&self.lanes) {
             state.apply(Change::Refusals { channel: channel.name.clone(), refusals: lane.refusals.clone() });
         }
@@ -97,6 +99,7 @@ impl Engine {
         let mut old = std::mem::replace(self, Self::new(watch));
         self.next_incident = old.next_incident;
         self.next_dispatch = old.next_dispatch;
+        (self.silences, self.next_silence) = (std::mem::take(&mut old.silences), old.next_silence);
         self.offset = old.offset;
         self.back_since = old.back_since;
         self.ledger = std::mem::take(&mut old.ledger);
@@ -162,20 +165,19 @@ impl Engine {
     /// Channels keep their back-off and the message that is on its way to them.
     fn keep_lanes(&mut self, old: &[ChannelPlan], lanes: Vec<Lane>, moved: &[Option<usize>], effects: &mut Vec<Effect>) {
         for (channel, mut lane) in old.iter().zip(lanes) {
-            if let Some(sending) = &mut lane.sending
-                && let Some(check) = moved[sending.check]
-            {
-                sending.check = check;
+            for part in lane.sending.iter_mut().flat_map(|sending| &mut sending.parts) {
+                // What is being told is not forgotten, so its check is somewhere.
+                part.check = moved[part.check].unwrap_or(self.own);
             }
             if let Some(index) = self.watch.channels.iter().position(|now| now.name == channel.name) {
                 self.lanes[index] = lane;
                 continue;
             }
             // Nobody will hear the answer.
-            for (id, _) in lane.sending.iter().flat_map(|sending| &sending.incidents) {
-                let entry = self.ledger.change(*id, &channel.name);
+            for part in lane.sending.iter().flat_map(|sending| &sending.parts) {
+                let entry = self.ledger.change(part.incident, &channel.name);
                 entry.forget_answers();
-                effects.push(Effect::Save(Change::Ledger { incident: *id, channel: channel.name.clone(), entry: *entry }));
+                effects.push(Effect::Save(Change::Ledger { incident: part.incident, channel: channel.name.clone(), entry: *entry }));
             }
         }
     }

@@ -90,8 +90,9 @@ impl Engine {
                     count,
                     why,
                 };
-                if let Some(sending) = self.lanes[channel].sending.as_ref().filter(|sending| sending.check == check) {
-                    waiting.push(entry(sending.kind, sending.incidents.len(), None));
+                if let Some(sending) = &self.lanes[channel].sending {
+                    let parts = sending.parts.iter().filter(|part| part.check == check).count();
+                    waiting.extend((parts > 0).then(|| entry(sending.kind, parts, None)));
                 }
                 waiting
                     .extend(self.held(DeskKey { check, channel }, now).into_iter().map(|(kind, count, why)| entry(kind, count, Some(why))));
@@ -108,7 +109,7 @@ impl Engine {
         let why = match until > now.steady {
             true => Held::Grouping { until },
             // A channel that is free takes it with the next step.
-            false => self.lanes[key.channel].hold(now).unwrap_or(Held::Busy),
+            false => self.lane_hold(key.channel, now).unwrap_or(Held::Busy),
         };
         let mut held: Vec<_> = found.owed.iter().map(|(kind, incidents)| (*kind, incidents.len(), why.clone())).collect();
         for (kind, why) in found.held {

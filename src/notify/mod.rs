@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::domain::watch::Storm;
 use crate::settings::template::Escape;
 use crate::settings::{Build, Settings};
 
@@ -82,19 +83,30 @@ pub enum SendError {
 /// A channel as the configuration sees it.
 pub struct ChannelEntry {
     pub name: &'static str,
+    /// When its messages are too many to be sent one by one.
+    pub storm: Option<Storm>,
     pub build: Build<dyn Notifier>,
     pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
 }
 
 /// Every kind of channel there is.
 pub fn channels() -> Vec<ChannelEntry> {
-    vec![ChannelEntry::of::<console::ConsoleSettings>("console"), ChannelEntry::of::<telegram::TelegramSettings>("telegram")]
+    vec![
+        ChannelEntry::of::<console::ConsoleSettings>("console"),
+        ChannelEntry::of::<telegram::TelegramSettings>("telegram").read_by_people(),
+    ]
 }
 
 impl ChannelEntry {
+    /// A flood of messages would hide what they say.
+    fn read_by_people(self) -> Self {
+        Self { storm: Some(Storm { messages: 3, per: Duration::from_secs(60) }), ..self }
+    }
+
     fn of<S: Settings<Plugin = dyn Notifier>>(name: &'static str) -> Self {
         Self {
             name,
+            storm: None,
             build: |section, at| crate::settings::read::<S>(section)?.build(at),
             schema: |generator| generator.subschema_for::<S>(),
         }

@@ -36,6 +36,13 @@ impl Reader<'_> {
         if let Some(what) = at_once {
             return Ok(vec![step(at, what)]);
         }
+        if let Some(about) = rest.strip_prefix("unsilence ") {
+            return Ok(vec![step(at, What::Unsilence { about: about.to_owned() })]);
+        }
+        if let Some(rest) = rest.strip_prefix("silence ") {
+            let (about, lasting) = rest.rsplit_once(" for ").ok_or("a silence is `silence CHECK for 2h`")?;
+            return Ok(vec![step(at, What::Silence { about: about.to_owned(), lasting: Period::parse(lasting)?.0 })]);
+        }
         if let Some((channel, answer)) = rest.split_once(" answers ") {
             let answer = delivery(answer)?;
             return Ok(vec![step(at, What::Answer { channel: channel.to_owned(), answer })]);

@@ -58,6 +58,7 @@ fn kind(name: &'static str, network: bool) -> KindEntry {
 
 fn channel<S: Settings<Plugin = dyn Notifier>>(name: &'static str) -> ChannelEntry {
     ChannelEntry {
+        storm: None,
         name,
         build: |section, at| crate::settings::read::<S>(section)?.build(at),
         schema: |generator| generator.subschema_for::<S>(),
