@@ -6,6 +6,7 @@
 mod bot;
 mod command_line;
 mod program;
+mod requests;
 mod restart;
 mod scenarios;
 mod service;

@@ -28,6 +28,9 @@ pub struct FileSection {
     pub language: LanguageSection,
     /// Where state is kept. A relative path starts at the folder of this file. Default: `state`.
     pub state_dir: Option<PathBuf>,
+    /// Whether a running watch takes this file up by itself when it was edited: looked at every few seconds, and taken up
+    /// once it stands still and is right. Lists of targets in files of their own need `vakhta reload`. Default: false.
+    pub reload_on_change: bool,
     /// Vakhta's own log and the status log.
     pub log: LogSection,
     /// Where people are told: a name for each, and under it one kind with its settings.
