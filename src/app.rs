@@ -23,8 +23,9 @@ use crate::domain::reading::Reason;
 use crate::domain::restore::{CONFIGURATION, STATE};
 use crate::domain::state::Change;
 use crate::domain::time::Steady;
+use crate::journal::{EVENTS, EventLine, LineLog, READINGS, ReportLine};
 use crate::runner::{self, Finished, Schedule};
-use crate::status::{StatusLine, StatusLog};
+use crate::status::{STATUS, StatusLine};
 use crate::store::{Commit, Opened, Store};
 use decisions::write_event;
 pub use edits::{Edits, Reload, Wish};
@@ -52,9 +53,7 @@ pub struct Tally {
 /// Keeps watch until `stop`, from where its last life ended. Fails only when it cannot begin: the log folder
 /// cannot be written.
 pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, stop: CancellationToken) -> anyhow::Result<Tally> {
-    let log = StatusLog::open(&config.log.dir, config.log.keep).map_err(|error| {
-        anyhow::anyhow!("cannot write to the log folder {}: {error}; make it writable or set `log.dir`", config.log.dir.display())
-    })?;
+    let journal = Journal::open(&config.log)?;
     let (reports_to, reports) = mpsc::channel(64);
     let (answers_to, answers) = mpsc::channel(64);
     let (schedules_to, schedules_of) = mpsc::channel(1);
@@ -69,8 +68,7 @@ pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, sto
         sender,
         store,
         schedules: schedules_to,
-        log,
-        log_broken: false,
+        journal,
         settings: config.log,
         state_dir: config.state_dir,
         host: config.watch.host,
@@ -97,13 +95,31 @@ struct Inputs {
     questions: mpsc::Receiver<Question>,
 }
 
+/// The files of the log folder.
+struct Journal {
+    status: LineLog,
+    events: LineLog,
+    /// Where they are wanted.
+    readings: Option<LineLog>,
+}
+
+impl Journal {
+    fn open(settings: &LogSettings) -> anyhow::Result<Self> {
+        let open = |name| {
+            LineLog::open(&settings.dir, name, settings.keep).map_err(|error| {
+                anyhow::anyhow!("cannot write to the log folder {}: {error}; make it writable or set `log.dir`", settings.dir.display())
+            })
+        };
+        Ok(Self { status: open(STATUS)?, events: open(EVENTS)?, readings: settings.readings.then(|| open(READINGS)).transpose()? })
+    }
+}
+
 struct Watch {
     engine: Engine,
     sender: Sender,
     store: Store,
     schedules: mpsc::Sender<Vec<Schedule>>,
-    log: StatusLog,
-    log_broken: bool,
+    journal: Journal,
     settings: LogSettings,
     state_dir: PathBuf,
     host: Arc<str>,
@@ -207,6 +223,9 @@ impl Watch {
         tracing::debug!(check = %finished.check, took = ?finished.took, "looked");
         let next = self.clock.now().steady + finished.next.saturating_duration_since(Instant::now());
         self.next_looks.insert(finished.check.clone(), next);
+        if let Some(log) = &mut self.journal.readings {
+            log.write(&[ReportLine::new(&finished.check, &finished.report, finished.took, self.zone, self.clock.now())]);
+        }
         self.step(Input::Report { check: finished.check, report: finished.report, took: finished.took });
     }
 
@@ -223,20 +242,27 @@ impl Watch {
 
     fn follow(&mut self, effects: Vec<Effect>) -> Commit {
         let opened = effects.iter().filter(|effect| matches!(effect, Effect::Log(Event::Opened { .. } | Event::Closed { .. }))).count();
-        let (mut changes, mut messages, mut turned) = (Vec::new(), Vec::new(), false);
+        let (mut changes, mut messages, mut lines, mut turned) = (Vec::new(), Vec::new(), Vec::new(), false);
+        let now = self.clock.now();
         for effect in effects {
             match effect {
                 Effect::Save(change) => changes.push(change),
-                Effect::Log(event) => write_event(&event, opened),
+                Effect::Log(event) => {
+                    write_event(&event, opened);
+                    lines.push(EventLine::new(&event, self.zone, now));
+                }
                 Effect::StatusTurned => turned = true,
                 Effect::Send(dispatch) => messages.push(dispatch),
             }
         }
-        let commit = self.store.save(changes, self.clock.now());
+        let commit = self.store.save(changes, now);
         for dispatch in messages {
             self.tally.messages += 1;
             self.on_their_way += 1;
             self.sender.send(dispatch, commit.clone());
+        }
+        if !lines.is_empty() {
+            self.journal.events.write(&lines);
         }
         if turned {
             self.write_status();
@@ -253,18 +279,7 @@ impl Watch {
 
     fn write_status(&mut self) {
         let snapshot = self.engine.snapshot();
-        let written = self.log.write(&StatusLine::new(&snapshot, &self.host, self.zone, self.clock.now()));
-        match written {
-            Err(error) if !self.log_broken => {
-                self.log_broken = true;
-                tracing::error!(%error, "the status log cannot be written; checks and messages go on");
-            }
-            Ok(()) if self.log_broken => {
-                self.log_broken = false;
-                tracing::info!("the status log is written again");
-            }
-            _ => {}
-        }
+        self.journal.status.write(&[StatusLine::new(&snapshot, &self.host, self.zone, self.clock.now())]);
     }
 }
 

@@ -270,7 +270,7 @@ impl OpenIncident {
 }
 
 impl Why {
-    fn new(why: Held, local: &dyn Fn(DateTime<chrono::Utc>) -> DateTime<FixedOffset>, now: Now) -> Self {
+    pub(crate) fn new(why: Held, local: &dyn Fn(DateTime<chrono::Utc>) -> DateTime<FixedOffset>, now: Now) -> Self {
         match why {
             Held::Window { by, until } => Why::Window { window: by.to_string(), until: until.map(local) },
             Held::Silence { id, until } => Why::Silence { number: id, until: local(until) },

@@ -5,6 +5,7 @@
 
 mod bot;
 mod command_line;
+mod hindsight;
 mod program;
 mod requests;
 mod restart;

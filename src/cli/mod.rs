@@ -4,8 +4,10 @@
 
 mod ask;
 mod check;
+mod explain;
 mod notify;
 mod reload;
+mod replay;
 mod run;
 mod silence;
 mod status;
@@ -54,6 +56,7 @@ Examples:
   vakhta run                           keep watch; Ctrl-C ends it
   vakhta run -c /etc/vakhta/checks.yaml
   vakhta status                        how is the running watch, and why was nobody told?
+  vakhta explain terminals             what was decided about its last incident?
   vakhta silence terminals --for 2h    nobody is told of it for two hours
 
 Exit codes: 0 good, 1 something fails, 2 it could not be done.";
@@ -92,6 +95,16 @@ enum Command {
     /// End silences before their time
     #[command(after_help = "Examples:\n  vakhta unsilence 3\n  vakhta unsilence terminals/10.0.0.7\n  vakhta unsilence --all")]
     Unsilence(silence::EndArguments),
+    /// Tell what was decided about an incident, and why somebody was or was not told
+    #[command(
+        after_help = "It reads events.jsonl in the log folder; the watch need not run.\n\nExamples:\n  vakhta explain 'billing api'\n  vakhta explain terminals/10.0.0.7\n  vakhta explain '#1042'\n\nExit codes: 0 it is over or there was none, 1 it still fails, 2 it could not be done."
+    )]
+    Explain(explain::Arguments),
+    /// Play recorded days through this configuration: who would have been told what
+    #[command(
+        after_help = "Examples:\n  vakhta replay logs/readings.2026-11-20.jsonl\n  vakhta replay -c other.yaml logs/status.*.jsonl\n\nEvery channel takes everything at once. A status holds what failed but no values: rules about values need readings."
+    )]
+    Replay(replay::Arguments),
     /// Play stories: who would be told what, and when
     #[command(after_help = test::EXAMPLE)]
     Test(test::Arguments),
@@ -137,6 +150,8 @@ fn dispatch(cli: &Cli) -> anyhow::Result<u8> {
         Command::Silence(arguments) => silence::begin(file, arguments),
         Command::Silences(arguments) => silence::list(file, arguments),
         Command::Unsilence(arguments) => silence::end(file, arguments),
+        Command::Explain(arguments) => explain::run(file, arguments),
+        Command::Replay(arguments) => replay::run(file, arguments),
         Command::Test(arguments) => test::run(arguments),
         Command::Notify(arguments) => notify::run(file, arguments),
         Command::Schema => {

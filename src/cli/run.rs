@@ -15,6 +15,7 @@ use super::{COULD_NOT, GOOD, say};
 use crate::app::{self, Reload, Tally, Wish};
 use crate::clock::Clock;
 use crate::config::{self, Config, LogSettings};
+use crate::journal;
 use crate::net::Net;
 use crate::notify::text::{Language, Words};
 use crate::status;
@@ -149,7 +150,7 @@ fn goodbye(tally: Tally, lasted: Duration) -> String {
 /// To standard error, or to `vakhta.log` beside the status log; the guard writes the rest out at the end.
 fn start_log(log: &LogSettings) -> anyhow::Result<Option<tracing_appender::non_blocking::WorkerGuard>> {
     let (writer, guard) = if log.to_file {
-        let appender = status::appender(&log.dir, "vakhta", "log", log.keep)?;
+        let appender = journal::appender(&log.dir, "vakhta", "log", log.keep)?;
         let (writer, guard) = tracing_appender::non_blocking(appender);
         (BoxMakeWriter::new(writer), Some(guard))
     } else {

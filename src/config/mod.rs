@@ -100,6 +100,8 @@ pub struct LogSettings {
     /// How many days of files are kept.
     pub keep: usize,
     pub status_every: Duration,
+    /// Whether readings are recorded.
+    pub readings: bool,
     /// Whether the daemon's own log goes to a file in `dir` instead of stderr.
     pub to_file: bool,
 }

@@ -150,6 +150,7 @@ impl<'a> Resolver<'a> {
             },
             keep: section.keep.into(),
             status_every: section.status_every.0,
+            readings: section.readings,
             to_file: section.to == LogTarget::File,
         }
     }

@@ -64,7 +64,7 @@ pub enum LanguageSection {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSection {
-    /// The folder of `status.jsonl`. A relative path starts at the folder of this file. Default: `logs`.
+    /// The folder of `status.jsonl` and `events.jsonl`. A relative path starts at the folder of this file. Default: `logs`.
     pub dir: PathBuf,
     /// How much Vakhta says of itself. Default: `info`.
     pub level: LevelSection,
@@ -72,6 +72,9 @@ pub struct LogSection {
     pub keep: u16,
     /// How often the status is written when nothing changes, from `1s` up. Default: `1m`.
     pub status_every: Period,
+    /// Whether all that the checks see is recorded in `readings.jsonl`, for `vakhta replay`. A reading takes some 50 bytes.
+    /// Default: false.
+    pub readings: bool,
     /// Where Vakhta's own log goes: stderr, or `vakhta.log` in `dir`. Default: `stderr`.
     pub to: LogTarget,
 }
@@ -83,6 +86,7 @@ impl Default for LogSection {
             level: LevelSection::Info,
             keep: 14,
             status_every: Period(Duration::from_secs(60)),
+            readings: false,
             to: LogTarget::Stderr,
         }
     }
