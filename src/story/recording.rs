@@ -118,7 +118,7 @@ impl Play<'_> {
                 self.replayed.without_values.extend(entry.incident);
             }
         }
-        for (check, _) in &line.status {
+        for check in line.status.keys() {
             let of_check = |key: &(String, String)| key.0 == *check;
             for key in failing.keys().filter(|key| of_check(key)) {
                 self.seen.entry(key.clone()).or_default();
