@@ -5,6 +5,7 @@
 
 mod bot;
 mod command_line;
+mod faults;
 mod hindsight;
 mod program;
 mod requests;

@@ -1,0 +1,25 @@
+//! The proof of delivery: the real program under every fault that can be made here, and a checker that compares what
+//! arrived with what is written down and with the scripted truth.
+//!
+//! `cargo test` plays the short form; `scripts/faults --long` all of it, and prints the figures.
+
+mod checker;
+mod dice;
+mod kills;
+mod lives;
+mod receipts;
+mod strace;
+
+use std::io::Write;
+
+/// Whether there is time for all of it.
+fn long() -> bool {
+    std::env::var("VAKHTA_FAULTS").is_ok_and(|form| form == "long")
+}
+
+/// A line of the table that the long form ends with, past the harness.
+fn figure(what: &str, figures: &str) {
+    if long() {
+        let _ = writeln!(std::io::stderr(), "FIGURE {what}: {figures}");
+    }
+}
