@@ -120,5 +120,6 @@ fn silences(body: Body) -> anyhow::Result<Vec<SilenceNow>> {
 
 /// Who asks, also behind sudo.
 fn caller() -> String {
-    ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty())).unwrap_or_default()
+    let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
+    named.unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()))
 }

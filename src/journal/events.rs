@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, FixedOffset, Utc};
+use chrono::{DateTime, FixedOffset, SubsecRound, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -102,7 +102,7 @@ pub enum Happened {
 
 impl EventLine {
     pub fn new(event: &Event, zone: Tz, now: Now) -> Self {
-        let local = |at: DateTime<Utc>| at.with_timezone(&zone).fixed_offset();
+        let local = |at: DateTime<Utc>| at.trunc_subsecs(3).with_timezone(&zone).fixed_offset();
         Self { time: local(now.wall), what: happened(event, &local, now) }
     }
 }
