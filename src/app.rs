@@ -1,6 +1,7 @@
 //! The watch at work: one loop, inputs → engine → effects.
 
 mod asked;
+mod counts;
 mod decisions;
 mod edits;
 mod sender;
@@ -20,13 +21,14 @@ use crate::config::{Config, LogSettings, Outline};
 use crate::control::{Door, Question};
 use crate::domain::engine::{Effect, Engine, Event, Input};
 use crate::domain::reading::Reason;
-use crate::domain::restore::{CONFIGURATION, STATE};
+use crate::domain::restore::{CONFIGURATION, STATE, WEB};
 use crate::domain::state::Change;
-use crate::domain::time::Steady;
 use crate::journal::{EVENTS, EventLine, LineLog, READINGS, ReportLine};
 use crate::runner::{self, Finished, Schedule};
 use crate::status::{STATUS, StatusLine};
 use crate::store::{Commit, Opened, Store};
+use crate::web::{House, Web};
+use counts::Counts;
 use decisions::write_event;
 pub use edits::{Edits, Reload, Wish};
 use sender::{Answer, Sender};
@@ -60,7 +62,8 @@ pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, sto
     let runner = tokio::spawn(runner::run(schedules(&config), schedules_of, reports_to, stop.clone()));
     let sender = Sender::new(&config, answers_to)?;
     let (questions_to, questions) = mpsc::channel(4);
-    let door = open_door(&config.state_dir, questions_to);
+    let every = config.checks.iter().map(|check| (check.name.clone(), check.every)).collect();
+    let doors = Doors::open(&config, questions_to).await;
     let Opened { store, state, moved_aside, .. } = opened;
     let (engine, effects) = Engine::restore(config.watch.clone(), state, clock.now());
     let mut watch = Watch {
@@ -74,15 +77,15 @@ pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, sto
         host: config.watch.host,
         zone: config.watch.zone,
         since: clock.now().wall,
-        next_looks: HashMap::new(),
+        every,
+        counts: Counts::default(),
         outline: config.outline,
         wishes: edits.wishes,
         clock,
-        tally: Tally::default(),
-        on_their_way: 0,
     };
     watch.begin(effects, moved_aside.as_deref());
-    let tally = watch.keep(Inputs { reports, answers, reloads: edits.reloads, questions }, door, &stop).await;
+    watch.step(Input::Own { target: WEB.into(), trouble: doors.trouble.clone() });
+    let tally = watch.keep(Inputs { reports, answers, reloads: edits.reloads, questions }, doors, &stop).await;
     runner.abort();
     Ok(tally)
 }
@@ -125,18 +128,17 @@ struct Watch {
     host: Arc<str>,
     zone: chrono_tz::Tz,
     since: DateTime<Utc>,
-    /// When each check is due again, since its last look.
-    next_looks: HashMap<Arc<str>, Steady>,
+    /// How often each check looks.
+    every: HashMap<Arc<str>, Duration>,
+    counts: Counts,
     /// Of the configuration that is taken up.
     outline: Outline,
     wishes: mpsc::Sender<Wish>,
     clock: Clock,
-    tally: Tally,
-    on_their_way: usize,
 }
 
 impl Watch {
-    async fn keep(mut self, inputs: Inputs, door: Option<Door>, stop: &CancellationToken) -> Tally {
+    async fn keep(mut self, inputs: Inputs, doors: Doors, stop: &CancellationToken) -> Tally {
         let Inputs { mut reports, mut answers, mut reloads, mut questions } = inputs;
         let mut next_status = Instant::now() + self.settings.status_every.min(FIRST_STATUS);
         let mut next_save = Instant::now() + LINGER;
@@ -165,12 +167,12 @@ impl Watch {
             }
         }
         // From here on no watch runs, for whoever asks.
-        drop(door);
+        drop(doors);
         let farewell = Instant::now() + FAREWELL;
-        while self.on_their_way > 0 {
+        while self.counts.any_under_way() {
             match timeout(farewell.saturating_duration_since(Instant::now()), answers.recv()).await {
                 Ok(Some(answer)) => {
-                    self.on_their_way -= 1;
+                    self.counts.answered(answer.dispatch, &answer.delivery);
                     let effects =
                         self.engine.step(self.clock.now(), Input::Delivered { dispatch: answer.dispatch, outcome: answer.delivery });
                     self.save_answer(effects);
@@ -182,7 +184,7 @@ impl Watch {
         self.store.save(last, self.clock.now());
         self.write_status();
         self.store.close(LAST_SAVE).await;
-        self.tally
+        self.counts.tally
     }
 
     /// Goes on from the watch's last life.
@@ -219,10 +221,9 @@ impl Watch {
     }
 
     fn take(&mut self, finished: Finished) {
-        self.tally.runs += 1;
         tracing::debug!(check = %finished.check, took = ?finished.took, "looked");
         let next = self.clock.now().steady + finished.next.saturating_duration_since(Instant::now());
-        self.next_looks.insert(finished.check.clone(), next);
+        self.counts.looked(&finished, next);
         if let Some(log) = &mut self.journal.readings {
             log.write(&[ReportLine::new(&finished.check, &finished.report, finished.took, self.zone, self.clock.now())]);
         }
@@ -230,7 +231,7 @@ impl Watch {
     }
 
     fn hear(&mut self, answer: Answer) {
-        self.on_their_way -= 1;
+        self.counts.answered(answer.dispatch, &answer.delivery);
         self.step(Input::Delivered { dispatch: answer.dispatch, outcome: answer.delivery });
     }
 
@@ -257,8 +258,7 @@ impl Watch {
         }
         let commit = self.store.save(changes, now);
         for dispatch in messages {
-            self.tally.messages += 1;
-            self.on_their_way += 1;
+            self.counts.sent(dispatch.id, &dispatch.channel);
             self.sender.send(dispatch, commit.clone());
         }
         if !lines.is_empty() {
@@ -280,6 +280,33 @@ impl Watch {
     fn write_status(&mut self) {
         let snapshot = self.engine.snapshot();
         self.journal.status.write(&[StatusLine::new(&snapshot, &self.host, self.zone, self.clock.now())]);
+    }
+}
+
+/// Where the watch is asked: closed when this is dropped.
+struct Doors {
+    _socket: Option<Door>,
+    _web: Option<Web>,
+    /// Why nobody is served over HTTP though that is wanted.
+    trouble: Option<Reason>,
+}
+
+impl Doors {
+    async fn open(config: &Config, questions: mpsc::Sender<Question>) -> Self {
+        let mut doors = Self { _socket: open_door(&config.state_dir, questions.clone()), _web: None, trouble: None };
+        if let Some((settings, look)) = config.web.clone() {
+            match Web::open(House::new(settings, look, questions)).await {
+                Ok(web) => {
+                    tracing::info!(address = %web.address, "served over HTTP");
+                    doors._web = Some(web);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "nobody is served over HTTP");
+                    doors.trouble = Some(error.to_string().into());
+                }
+            }
+        }
+        doors
     }
 }
 

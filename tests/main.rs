@@ -16,3 +16,4 @@ mod status;
 mod storm;
 mod walls;
 mod watch;
+mod web;

@@ -13,6 +13,7 @@ mod sections;
 mod source;
 mod tree;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use crate::domain::watch::Watch;
 use crate::net::Net;
 pub use crate::notify::text::{Language, Texts};
 use crate::notify::{ChannelEntry, Notifier, channels};
+use crate::settings::Secret;
 
 /// Reads the file at `path`; the report names everything that is wrong with it.
 pub fn load(path: &Path, env: &dyn Environment, net: &Arc<Net>) -> Result<Config, Report> {
@@ -67,6 +69,8 @@ pub struct Config {
     pub language: Language,
     pub log: LogSettings,
     pub state_dir: PathBuf,
+    /// Where it is served over HTTP, and the look at this machine that other watches ask for.
+    pub web: Option<(WebSettings, Arc<dyn Check>)>,
     /// Whether the file is taken up when it was edited, without being asked.
     pub reload_on_change: bool,
     /// To compare it with another.
@@ -90,6 +94,13 @@ pub struct ConfiguredChannel {
     pub kind: &'static str,
     pub notifier: Arc<dyn Notifier>,
     pub texts: Texts,
+}
+
+/// `web:` of the file.
+#[derive(Debug, Clone)]
+pub struct WebSettings {
+    pub listen: SocketAddr,
+    pub token: Option<Secret>,
 }
 
 /// `log:` of the file.

@@ -13,7 +13,7 @@ use serde_yaml::Value;
 
 use crate::domain::rule::Hold;
 use crate::domain::watch::{Severity, Storm};
-use crate::settings::Period;
+use crate::settings::{Period, Secret};
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -33,6 +33,8 @@ pub struct FileSection {
     pub reload_on_change: bool,
     /// Vakhta's own log and the status log.
     pub log: LogSection,
+    /// Where the watch is served over HTTP: `/status` for another Vakhta, `/metrics` for Prometheus, `/healthz`. Absent: nowhere.
+    pub web: Option<WebSection>,
     /// Where people are told: a name for each, and under it one kind with its settings.
     /// Absent: one channel `console`.
     #[schemars(with = "serde_json::Value")]
@@ -49,6 +51,16 @@ pub struct FileSection {
     /// What is looked at. At least one.
     #[schemars(with = "serde_json::Value")]
     checks: IgnoredAny,
+}
+
+/// Where the watch is served over HTTP.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WebSection {
+    /// Address and port, such as `127.0.0.1:8080`; other machines reach `0.0.0.0:8080`, which takes a `token`.
+    pub listen: String,
+    /// What programs show as `Authorization: Bearer …` to read `/status` and `/metrics`. Absent: nothing, on this machine only.
+    pub token: Option<Secret>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
