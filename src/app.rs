@@ -1,6 +1,7 @@
 //! The watch at work: one loop, inputs → engine → effects.
 
 mod decisions;
+pub mod memory;
 mod sender;
 
 use std::collections::HashMap;
@@ -18,13 +19,14 @@ use crate::config::{Config, LogSettings};
 use crate::control::{Body, Door, Life, Question, Request, Status};
 use crate::domain::engine::{Effect, Engine, Event, Input};
 use crate::domain::reading::Reason;
-use crate::domain::restore::{CONFIGURATION, STATE};
+use crate::domain::restore::{CONFIGURATION, HISTORY, STATE};
 use crate::domain::state::Change;
 use crate::domain::time::Steady;
 use crate::runner::{self, Finished, Schedule};
 use crate::status::{StatusLine, StatusLog};
 use crate::store::{Opened, Store};
 use decisions::write_event;
+use memory::Memory;
 use sender::{Answer, Sender};
 
 /// A window or an unset clock is looked at again after at most so long, whatever the timers say.
@@ -68,12 +70,14 @@ pub async fn run(
     let sender = Sender::new(&config, answers_to)?;
     let (questions_to, questions) = mpsc::channel(4);
     let door = open_door(&config.state_dir, questions_to);
-    let Opened { store, state, moved_aside, .. } = opened;
+    let Opened { store, state, moved_aside, identity, .. } = opened;
+    let memory = Memory::start(&config, identity.as_deref(), clock.now());
     let (engine, effects) = Engine::restore(config.watch.clone(), state, clock.now());
     let mut watch = Watch {
         engine,
         sender,
         store,
+        memory,
         schedules: schedules_to,
         log,
         log_broken: false,
@@ -105,6 +109,7 @@ struct Watch {
     engine: Engine,
     sender: Sender,
     store: Store,
+    memory: Memory,
     schedules: mpsc::Sender<Vec<Schedule>>,
     log: StatusLog,
     log_broken: bool,
@@ -126,6 +131,7 @@ impl Watch {
         let mut next_status = Instant::now() + self.settings.status_every.min(FIRST_STATUS);
         let mut next_save = Instant::now() + LINGER;
         let mut trouble = self.store.trouble();
+        let mut without_history = self.memory.trouble();
         loop {
             let idle = self.engine.idle_for(self.clock.now().steady).unwrap_or(LONGEST_IDLE).min(LONGEST_IDLE);
             tokio::select! {
@@ -137,6 +143,10 @@ impl Watch {
                 Ok(()) = trouble.changed() => {
                     let trouble = trouble.borrow_and_update().clone();
                     self.note_store(trouble);
+                }
+                Ok(()) = without_history.changed() => {
+                    let trouble = without_history.borrow_and_update().clone();
+                    self.note_history(trouble);
                 }
                 () = sleep_until(next_status.min(Instant::now() + idle)) => self.step(Input::Tick),
             }
@@ -166,12 +176,13 @@ impl Watch {
         let last = self.engine.linger();
         self.store.save(last, self.clock.now());
         self.write_status();
-        self.store.close(LAST_SAVE).await;
+        tokio::join!(self.store.close(LAST_SAVE), self.memory.close(LAST_SAVE));
         self.tally
     }
 
     /// Goes on from the watch's last life.
     fn begin(&mut self, effects: Vec<Effect>, moved_aside: Option<&Path>) {
+        self.memory.begin(&self.engine.state(), self.clock.now());
         self.follow(effects);
         // The file that this life began with is a good one.
         self.step(Input::Own { target: CONFIGURATION.into(), trouble: None });
@@ -192,6 +203,14 @@ impl Watch {
             }
         }
         self.step(Input::Own { target: STATE.into(), trouble });
+    }
+
+    /// History is not written any more, or is again.
+    fn note_history(&mut self, trouble: Option<Reason>) {
+        if let Some(trouble) = &trouble {
+            tracing::error!("history {trouble}");
+        }
+        self.step(Input::Own { target: HISTORY.into(), trouble });
     }
 
     fn save_what_waited(&mut self) {
@@ -216,6 +235,7 @@ impl Watch {
             tracing::warn!("`state_dir` and `log` of the edited file are taken up at the next start");
         }
         self.settings.status_every = config.log.status_every;
+        self.memory.reload(&config);
         // The runner ends only with the watch.
         let _ = self.schedules.send(schedules(&config)).await;
         // What is not watched any more is due no more; the others say so with their next look.
@@ -229,6 +249,7 @@ impl Watch {
     fn take(&mut self, finished: Finished) {
         self.tally.runs += 1;
         tracing::debug!(check = %finished.check, took = ?finished.took, "looked");
+        self.memory.look(&finished.check, &finished.report, self.clock.now());
         let next = self.clock.now().steady + finished.next.saturating_duration_since(Instant::now());
         self.next_looks.insert(finished.check.clone(), next);
         self.step(Input::Report { check: finished.check, report: finished.report, took: finished.took });
@@ -259,7 +280,10 @@ impl Watch {
         for effect in effects {
             match effect {
                 Effect::Save(change) => changes.push(change),
-                Effect::Log(event) => write_event(&event, opened),
+                Effect::Log(event) => {
+                    self.memory.note(&event, self.clock.now());
+                    write_event(&event, opened);
+                }
                 Effect::StatusTurned => turned = true,
                 Effect::Send(dispatch) => messages.push(dispatch),
             }

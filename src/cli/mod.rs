@@ -3,6 +3,8 @@
 //! 0: good. 1: something fails (a target, the file that was validated). 2: it could not be done.
 
 mod check;
+mod history;
+mod incidents;
 mod notify;
 mod run;
 mod status;
@@ -17,8 +19,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::app::memory;
 use crate::config::{self, Config, Report};
 use crate::net::Net;
+use crate::store::history::Reader;
 
 /// Everything went well and nothing fails.
 const GOOD: u8 = 0;
@@ -51,6 +55,8 @@ Examples:
   vakhta run                           keep watch; Ctrl-C ends it
   vakhta run -c /etc/vakhta/checks.yaml
   vakhta status                        how is the running watch, and why was nobody told?
+  vakhta incidents --since 7d          what failed lately?
+  vakhta history terminals 10.0.0.7    how did its numbers go?
 
 Exit codes: 0 good, 1 something fails, 2 it could not be done.";
 
@@ -73,6 +79,14 @@ enum Command {
         after_help = "It asks the watch over a socket in its state folder, as the user it runs as.\n\nExamples:\n  vakhta status\n  vakhta status --json | jq '.waiting[]'\n\nExit codes: 0 every check is True, 1 something fails, 2 no watch answers."
     )]
     Status(status::Arguments),
+    /// Show how the numbers of a check went
+    #[command(
+        after_help = "Examples:\n  vakhta history 'this machine'\n  vakhta history terminals 10.0.0.7 rtt --since 7d\n  vakhta history terminals 10.0.0.7 rtt --json"
+    )]
+    History(history::Arguments),
+    /// List what failed, newest first, also what is long over
+    #[command(after_help = "Examples:\n  vakhta incidents --since 30d\n  vakhta incidents --check terminals --json")]
+    Incidents(incidents::Arguments),
     /// Play stories: who would be told what, and when
     #[command(after_help = test::EXAMPLE)]
     Test(test::Arguments),
@@ -113,6 +127,8 @@ fn dispatch(cli: &Cli) -> anyhow::Result<u8> {
         Command::Check(arguments) => check::run(file, arguments),
         Command::Validate => validate::run(file),
         Command::Status(arguments) => status::run(file, arguments),
+        Command::History(arguments) => history::run(file, arguments),
+        Command::Incidents(arguments) => incidents::run(file, arguments),
         Command::Test(arguments) => test::run(arguments),
         Command::Notify(arguments) => notify::run(file, arguments),
         Command::Schema => {
@@ -147,6 +163,22 @@ fn load(named: Option<&Path>) -> anyhow::Result<Option<Config>> {
             Ok(None)
         }
     }
+}
+
+/// The history of a configuration, to be read.
+async fn open_history(config: &Config) -> anyhow::Result<Reader> {
+    let settings = config.history.as_ref().context("`history: off` stands in the configuration: nothing is kept")?;
+    let place = memory::place(config, settings);
+    let shown = place.shown();
+    let none = place.file().is_some_and(|file| !file.exists());
+    anyhow::ensure!(!none, "there is no {shown} yet; `vakhta run` makes it");
+    Reader::open(&place, memory::keep(settings)).await.with_context(|| format!("history in {shown} cannot be read"))
+}
+
+/// A time of history as people of this watch read it.
+fn when(millis: i64, config: &Config) -> String {
+    let time = chrono::DateTime::from_timestamp_millis(millis).map(|time| time.with_timezone(&config.watch.zone));
+    time.map_or_else(|| "-".to_owned(), |time| time.format("%Y-%m-%d %H:%M:%S").to_string())
 }
 
 fn print_report(report: &Report) {

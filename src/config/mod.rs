@@ -25,6 +25,7 @@ use crate::domain::watch::Watch;
 use crate::net::Net;
 pub use crate::notify::text::{Language, Texts};
 use crate::notify::{ChannelEntry, Notifier, channels};
+use crate::settings::Secret;
 
 /// Reads the file at `path`; the report names everything that is wrong with it.
 pub fn load(path: &Path, env: &dyn Environment, net: &Arc<Net>) -> Result<Config, Report> {
@@ -65,6 +66,8 @@ pub struct Config {
     pub language: Language,
     pub log: LogSettings,
     pub state_dir: PathBuf,
+    /// Nothing: no history is kept.
+    pub history: Option<HistorySettings>,
 }
 
 /// A check as the runner sees it; its rules are in [`Watch::checks`], at the same index.
@@ -96,6 +99,20 @@ pub struct LogSettings {
     pub status_every: Duration,
     /// Whether the daemon's own log goes to a file in `dir` instead of stderr.
     pub to_file: bool,
+}
+
+/// `history:` of the file.
+#[derive(Debug, Clone)]
+pub struct HistorySettings {
+    /// A server; nothing is the file in the state folder.
+    pub url: Option<Secret>,
+    pub raw: Duration,
+    pub minute: Duration,
+    pub quarter: Duration,
+    pub incidents: Duration,
+    /// Bytes.
+    pub max_size: u64,
+    pub max_spool: u64,
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ macro_rules! steps {
 
 mod channels;
 mod checks;
+mod history;
 mod needs;
 mod rules;
 mod uplink;
@@ -75,6 +76,7 @@ impl<'a> Resolver<'a> {
         let (channels, channel_plans) = self.channels();
         let (checks, check_plans) = self.checks(&channel_plans);
         let (uplink, cut_off_after) = file.uplink.and_then(|section| self.uplink(section)).unzip();
+        let history = self.history(file.history);
         let host = file.host.filter(|host| !host.trim().is_empty()).unwrap_or_else(|| self.env.host_name());
         Config {
             watch: Watch { host: host.into(), zone: self.zone, checks: check_plans, channels: channel_plans, cut_off_after },
@@ -88,6 +90,7 @@ impl<'a> Resolver<'a> {
             },
             log: self.log(file.log),
             state_dir: self.folder.join(file.state_dir.unwrap_or_else(|| "state".into())),
+            history,
         }
     }
 
