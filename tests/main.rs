@@ -5,6 +5,7 @@
 
 mod bot;
 mod command_line;
+mod history;
 mod program;
 mod restart;
 mod scenarios;

@@ -33,8 +33,9 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 /// Trouble that lasts so long is told.
 const LASTING: Duration = Duration::from_secs(60);
-/// How often readings are rolled up, and old ones dropped.
+/// How often readings are rolled up; after so many times the size is looked at, and old ones are dropped.
 const UPKEEP: Duration = Duration::from_secs(60);
+const HOLD_EVERY: u32 = 10;
 const DROP_EVERY: u32 = 60;
 
 /// Something on its way to the database.
@@ -239,17 +240,20 @@ impl Keeper {
     fn send_upkeep(&mut self) {
         self.next_upkeep = Instant::now() + UPKEEP;
         let Some(mut database) = self.database.take() else { return };
-        let (keep, most, also_drop) = (self.plan.keep, self.plan.max_size, self.upkeeps.is_multiple_of(DROP_EVERY));
+        let (keep, most) = (self.plan.keep, self.plan.max_size);
+        let (drop, hold) = (self.upkeeps.is_multiple_of(DROP_EVERY), self.upkeeps.is_multiple_of(HOLD_EVERY));
         self.upkeeps = self.upkeeps.wrapping_add(1);
         let upkeep = async move {
             let now = Utc::now().timestamp_millis();
             database.roll_up(now).await?;
-            if also_drop {
+            if drop {
                 database.drop_old(&keep, now).await?;
             }
-            let size = database.hold_down(i64::try_from(most).unwrap_or(i64::MAX)).await?;
-            if size.cut {
-                tracing::warn!(bytes = size.bytes, most, "history was bigger than `max_size`: the oldest readings are gone");
+            if hold {
+                let size = database.hold_down(i64::try_from(most).unwrap_or(i64::MAX)).await?;
+                if size.cut {
+                    tracing::warn!(bytes = size.bytes, most, "history was bigger than `max_size`: the oldest readings are gone");
+                }
             }
             Ok(database)
         };

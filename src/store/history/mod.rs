@@ -24,7 +24,7 @@ use tokio::time::timeout;
 
 use crate::domain::reading::Reason;
 pub use database::{Database, Fault};
-pub use read::{IncidentFilter, KeptIncident, Latest, Page, Point, Reader, Series, SeriesQuery};
+pub use read::{IncidentFilter, KeptIncident, KeptTold, Latest, Page, Point, Reader, Series, SeriesQuery};
 pub use record::{Batch, IncidentRow, Look, Record, ToldRow};
 
 /// The name of the file in the state folder.

@@ -113,6 +113,19 @@ pub struct KeptIncident {
     pub closed_by: Option<String>,
 }
 
+/// A channel was told of an incident, or was not.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct KeptTold {
+    pub channel: String,
+    /// `failed`, `recovered`, `reminder` or `digest`.
+    pub kind: String,
+    /// Milliseconds since 1970.
+    pub time: i64,
+    /// `taken`, `never` or `unsure`.
+    pub outcome: String,
+    pub cause: Option<String>,
+}
+
 enum Value<'a> {
     Integer(i64),
     Text(&'a str),
@@ -238,6 +251,14 @@ impl Reader {
         rows.and_then(|rows| rows.iter().map(incident).collect()).map_err(|error| self.place.fault(&error))
     }
 
+    /// Who was told of an incident, and how that went, oldest first.
+    pub async fn told(&mut self, host: &str, number: i64) -> Result<Vec<KeptTold>, Fault> {
+        let select = "SELECT t.channel, t.kind, t.time, t.outcome, t.cause FROM told t JOIN hosts h ON h.id = t.host \
+             WHERE h.name = ? AND t.number = ? ORDER BY t.time, t.channel";
+        let rows = self.rows(select, &[Value::Text(host), Value::Integer(number)]).await;
+        rows.and_then(|rows| rows.iter().map(told).collect()).map_err(|error| self.place.fault(&error))
+    }
+
     async fn rows(&mut self, select: &str, values: &[Value<'_>]) -> Result<Vec<AnyRow>, sqlx::Error> {
         let mut query = sqlx::query(AssertSqlSafe(self.dialect.numbered(select)));
         for value in values {
@@ -300,5 +321,15 @@ fn incident(row: &AnyRow) -> Result<KeptIncident, sqlx::Error> {
         since: row.try_get(11)?,
         until: row.try_get(12)?,
         closed_by: row.try_get(13)?,
+    })
+}
+
+fn told(row: &AnyRow) -> Result<KeptTold, sqlx::Error> {
+    Ok(KeptTold {
+        channel: row.try_get(0)?,
+        kind: row.try_get(1)?,
+        time: row.try_get(2)?,
+        outcome: row.try_get(3)?,
+        cause: row.try_get(4)?,
     })
 }

@@ -16,6 +16,8 @@ pub const UP: &str = "up";
 /// 0 for every look that was not possible.
 pub const SEEN: &str = "seen";
 
+/// What is bigger is no measurement, and no database could take the mean of such.
+const BIGGEST: f64 = 1e100;
 /// Texts are cut to what the columns of every database hold.
 const LONGEST_NAME: usize = 255;
 const LONGEST_TARGET: usize = 400;
@@ -62,7 +64,7 @@ fn numbers(reading: &Reading) -> Numbers {
         Outcome::Unknown(_) => (SEEN, 0.0),
     };
     let own = [UP, SEEN];
-    let values = reading.values.iter().filter(|(metric, value)| !own.contains(&metric.as_ref()) && value.is_finite());
+    let values = reading.values.iter().filter(|(metric, value)| !own.contains(&metric.as_ref()) && value.abs() < BIGGEST);
     [(outcome.0.into(), outcome.1)].into_iter().chain(values.cloned()).collect()
 }
 
@@ -100,7 +102,7 @@ impl IncidentRow {
                 Severity::Critical => "critical".to_owned(),
             },
             reason: clean(&incident.reason, LONGEST_REASON),
-            value: incident.value.filter(|value| value.is_finite()),
+            value: incident.value.filter(|value| value.abs() < BIGGEST),
             failures: incident.failures,
             since: incident.since.timestamp_millis(),
             until: incident.closed.map(|closing| closing.at.timestamp_millis()),

@@ -221,12 +221,16 @@ impl Database {
         sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(&mut self.connection).await.map(drop)
     }
 
-    /// How big it is.
+    /// How big it is; of MySQL without what its files hold free for later.
     pub async fn bytes(&mut self) -> Result<i64, sqlx::Error> {
         if self.dialect == Dialect::Sqlite {
             let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut self.connection).await?;
             let size: i64 = sqlx::query_scalar("PRAGMA page_size").fetch_one(&mut self.connection).await?;
             return Ok(pages * size);
+        }
+        if self.dialect == Dialect::MySql {
+            // What the server says of sizes may be a day old.
+            self.at_length("ANALYZE NO_WRITE_TO_BINLOG TABLE hosts, series, readings, minutes, quarters, incidents, told").await?;
         }
         const TABLES: &str = "'hosts', 'series', 'readings', 'minutes', 'quarters', 'incidents', 'told'";
         let select = match self.dialect {
@@ -235,7 +239,7 @@ impl Database {
                  WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace AND c.relname IN ({TABLES})"
             ),
             _ => format!(
-                "SELECT CAST(COALESCE(SUM(data_length + index_length + data_free), 0) AS SIGNED) FROM information_schema.tables \
+                "SELECT CAST(COALESCE(SUM(data_length + index_length), 0) AS SIGNED) FROM information_schema.tables \
                  WHERE table_schema = DATABASE() AND table_name IN ({TABLES})"
             ),
         };
