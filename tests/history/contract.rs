@@ -232,8 +232,14 @@ async fn what_is_not_open_any_more_is_lost(place: Place) {
     let kept = reader(&place).await.incidents(&IncidentFilter::default(), EVERYTHING).await.unwrap();
     let ends: Vec<_> = kept.iter().map(|kept| (kept.number, kept.until, kept.closed_by.as_deref())).collect();
     assert_eq!(ends, [(3, Some(START + HOUR), Some("lost")), (2, None, None), (1, Some(START + HOUR), Some("lost"))]);
-    database.write(&batch([Record::Begin(vec![], begin)])).await.unwrap();
+    // A life that begins ends what its own batch has of the life before, and nothing that comes after.
+    let lives =
+        [Record::Incident(incident(4, "a", START, None)), Record::Begin(vec![2], begin), Record::Incident(incident(5, "a", START, None))];
+    database.write(&batch(lives)).await.unwrap();
     let open = IncidentFilter { open: true, ..Default::default() };
+    let kept = reader(&place).await.incidents(&open, EVERYTHING).await.unwrap();
+    assert_eq!(kept.iter().map(|kept| kept.number).collect::<Vec<_>>(), [5, 2]);
+    database.write(&batch([Record::Begin(vec![], begin)])).await.unwrap();
     assert_eq!(reader(&place).await.incidents(&open, EVERYTHING).await.unwrap(), []);
 }
 

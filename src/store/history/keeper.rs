@@ -99,6 +99,8 @@ pub async fn run(
         troubles,
     };
     keeper.open_spool().await;
+    // What a life before left behind.
+    keeper.go_on().await;
     loop {
         let wake = keeper.wake();
         tokio::select! {

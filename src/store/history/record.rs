@@ -1,6 +1,6 @@
 //! What goes into history: looks with their numbers, incidents, and who was told what.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -16,6 +16,8 @@ pub const UP: &str = "up";
 /// 0 for every look that was not possible.
 pub const SEEN: &str = "seen";
 
+/// Who closed an incident whose end was not seen.
+pub const LOST: &str = "lost";
 /// What is bigger is no measurement, and no database could take the mean of such.
 const BIGGEST: f64 = 1e100;
 /// Texts are cut to what the columns of every database hold.
@@ -143,7 +145,7 @@ pub struct Batch {
     /// The last about each.
     pub incidents: HashMap<IncidentId, IncidentRow>,
     pub told: Vec<ToldRow>,
-    /// All other incidents are over since this time, in milliseconds.
+    /// All other incidents of before this batch are over since this time, in milliseconds.
     pub only_open: Option<(Vec<IncidentId>, i64)>,
 }
 
@@ -153,16 +155,27 @@ impl Batch {
             Record::Look(look) => self.looks.push(look),
             Record::Incident(row) => drop(self.incidents.insert(row.number, row)),
             Record::Told(row) => self.told.push(row),
-            Record::Begin(open, at) => self.only_open = Some((open, at.timestamp_millis())),
+            Record::Begin(open, at) => self.begin(open, at.timestamp_millis()),
         }
     }
 
     /// Adds what came later.
     pub fn append(&mut self, later: Self) {
+        if let Some((open, at)) = later.only_open {
+            self.begin(open, at);
+        }
         self.looks.extend(later.looks);
         self.incidents.extend(later.incidents);
         self.told.extend(later.told);
-        self.only_open = later.only_open.or(self.only_open.take());
+    }
+
+    /// What is here and not among the open ones is over; what comes later is not concerned.
+    fn begin(&mut self, open: Vec<IncidentId>, at: i64) {
+        let stays: HashSet<_> = open.iter().copied().collect();
+        for row in self.incidents.values_mut().filter(|row| row.until.is_none() && !stays.contains(&row.number)) {
+            (row.until, row.closed_by) = (Some(at), Some(LOST.to_owned()));
+        }
+        self.only_open = Some((open, at));
     }
 
     /// How many numbers of looks there are.

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Connection, Row};
 
 use super::database::{Database, Fault};
 use super::dialect::Column::{self, Integer, Real, Text};
-use super::record::{Batch, IncidentRow, name, target};
+use super::record::{Batch, IncidentRow, LOST, name, target};
 
 /// Rows of one statement; a server takes a text of some megabytes.
 const AT_ONCE: usize = 10_000;
@@ -60,20 +60,20 @@ impl Database {
         let mut change = self.connection.begin_with(dialect.begin()).await?;
         let statement = dialect.insert("readings", READINGS, "host, time, series", &[]);
         insert(&mut change, &statement, &rows).await?;
+        if let Some((open, at)) = &batch.only_open {
+            let close = format!(
+                "UPDATE incidents SET until = ?, closed_by = '{LOST}' WHERE host = ? AND until IS NULL AND number NOT IN ({})",
+                dialect.numbers()
+            );
+            let query = sqlx::query(AssertSqlSafe(dialect.numbered(&close)));
+            query.bind(*at).bind(host).bind(json(open)?).execute(&mut *change).await?;
+        }
         let rows: Vec<_> = batch.incidents.values().map(|row| incident(host, row)).collect();
         let changing: Vec<_> = INCIDENTS[2..].iter().map(|column| column.name()).collect();
         insert(&mut change, &dialect.insert("incidents", INCIDENTS, "host, number", &changing), &rows).await?;
         let rows: Vec<_> =
             batch.told.iter().map(|row| (host, row.number, &row.channel, &row.kind, row.time, &row.outcome, &row.cause)).collect();
         insert(&mut change, &dialect.insert("told", TOLD, "host, number, channel, kind, time", &[]), &rows).await?;
-        if let Some((open, at)) = &batch.only_open {
-            let close = format!(
-                "UPDATE incidents SET until = ?, closed_by = 'lost' WHERE host = ? AND until IS NULL AND number NOT IN ({})",
-                dialect.numbers()
-            );
-            let query = sqlx::query(AssertSqlSafe(dialect.numbered(&close)));
-            query.bind(*at).bind(host).bind(json(open)?).execute(&mut *change).await?;
-        }
         if let Some(oldest) = batch.looks.iter().map(|look| look.time).min() {
             // What comes late is rolled up anew.
             let back = "UPDATE hosts SET \
