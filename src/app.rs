@@ -4,6 +4,7 @@ mod asked;
 mod counts;
 mod decisions;
 mod edits;
+pub mod memory;
 mod sender;
 
 use std::collections::HashMap;
@@ -21,7 +22,7 @@ use crate::config::{Config, LogSettings, Outline};
 use crate::control::{Door, Question};
 use crate::domain::engine::{Effect, Engine, Event, Input};
 use crate::domain::reading::Reason;
-use crate::domain::restore::{CONFIGURATION, STATE, WEB};
+use crate::domain::restore::{CONFIGURATION, HISTORY, STATE, WEB};
 use crate::domain::state::Change;
 use crate::journal::{EVENTS, EventLine, LineLog, READINGS, ReportLine};
 use crate::runner::{self, Finished, Schedule};
@@ -31,6 +32,7 @@ use crate::web::{House, Web};
 use counts::Counts;
 use decisions::write_event;
 pub use edits::{Edits, Reload, Wish};
+use memory::Memory;
 use sender::{Answer, Sender};
 
 /// A window or an unset clock is looked at again after at most so long, whatever the timers say.
@@ -64,12 +66,14 @@ pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, sto
     let (questions_to, questions) = mpsc::channel(4);
     let every = config.checks.iter().map(|check| (check.name.clone(), check.every)).collect();
     let doors = Doors::open(&config, questions_to).await;
-    let Opened { store, state, moved_aside, .. } = opened;
+    let Opened { store, state, moved_aside, identity, .. } = opened;
+    let memory = Memory::start(&config, identity.as_deref(), clock.now());
     let (engine, effects) = Engine::restore(config.watch.clone(), state, clock.now());
     let mut watch = Watch {
         engine,
         sender,
         store,
+        memory,
         schedules: schedules_to,
         journal,
         settings: config.log,
@@ -121,6 +125,7 @@ struct Watch {
     engine: Engine,
     sender: Sender,
     store: Store,
+    memory: Memory,
     schedules: mpsc::Sender<Vec<Schedule>>,
     journal: Journal,
     settings: LogSettings,
@@ -143,6 +148,7 @@ impl Watch {
         let mut next_status = Instant::now() + self.settings.status_every.min(FIRST_STATUS);
         let mut next_save = Instant::now() + LINGER;
         let mut trouble = self.store.trouble();
+        let mut without_history = self.memory.trouble();
         loop {
             let idle = self.engine.idle_for(self.clock.now().steady).unwrap_or(LONGEST_IDLE).min(LONGEST_IDLE);
             tokio::select! {
@@ -154,6 +160,10 @@ impl Watch {
                 Ok(()) = trouble.changed() => {
                     let trouble = trouble.borrow_and_update().clone();
                     self.note_store(trouble);
+                }
+                Ok(()) = without_history.changed() => {
+                    let trouble = without_history.borrow_and_update().clone();
+                    self.note_history(trouble);
                 }
                 () = sleep_until(next_status.min(Instant::now() + idle)) => drop(self.step(Input::Tick)),
             }
@@ -183,12 +193,13 @@ impl Watch {
         let last = self.engine.linger();
         self.store.save(last, self.clock.now());
         self.write_status();
-        self.store.close(LAST_SAVE).await;
+        tokio::join!(self.store.close(LAST_SAVE), self.memory.close(LAST_SAVE));
         self.counts.tally
     }
 
     /// Goes on from the watch's last life.
     fn begin(&mut self, effects: Vec<Effect>, moved_aside: Option<&Path>) {
+        self.memory.begin(&self.engine.state(), self.clock.now());
         self.follow(effects);
         // The file that this life began with is a good one.
         self.step(Input::Own { target: CONFIGURATION.into(), trouble: None });
@@ -211,6 +222,14 @@ impl Watch {
         self.step(Input::Own { target: STATE.into(), trouble });
     }
 
+    /// History is not written any more, or is again.
+    fn note_history(&mut self, trouble: Option<Reason>) {
+        if let Some(trouble) = &trouble {
+            tracing::error!("history {trouble}");
+        }
+        self.step(Input::Own { target: HISTORY.into(), trouble });
+    }
+
     fn save_what_waited(&mut self) {
         let changes = self.engine.linger();
         self.store.save(changes, self.clock.now());
@@ -222,6 +241,7 @@ impl Watch {
 
     fn take(&mut self, finished: Finished) {
         tracing::debug!(check = %finished.check, took = ?finished.took, "looked");
+        self.memory.look(&finished.check, &finished.report, self.clock.now());
         let next = self.clock.now().steady + finished.next.saturating_duration_since(Instant::now());
         self.counts.looked(&finished, next);
         if let Some(log) = &mut self.journal.readings {
@@ -249,6 +269,7 @@ impl Watch {
             match effect {
                 Effect::Save(change) => changes.push(change),
                 Effect::Log(event) => {
+                    self.memory.note(&event, now);
                     write_event(&event, opened);
                     lines.push(EventLine::new(&event, self.zone, now));
                 }

@@ -7,6 +7,7 @@ mod bot;
 mod command_line;
 mod faults;
 mod hindsight;
+mod history;
 mod program;
 mod requests;
 mod restart;

@@ -78,6 +78,7 @@ impl Watch {
             tracing::warn!("`state_dir` and `log` of the edited file are taken up at the next start");
         }
         self.settings.status_every = config.log.status_every;
+        self.memory.reload(&config);
         // The runner ends only with the watch.
         let _ = self.schedules.send(schedules(&config)).await;
         // What is not watched any more is due no more; the others say so with their next look.

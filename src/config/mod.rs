@@ -75,6 +75,8 @@ pub struct Config {
     pub reload_on_change: bool,
     /// To compare it with another.
     pub outline: Outline,
+    /// Nothing: no history is kept.
+    pub history: Option<HistorySettings>,
 }
 
 /// A check as the runner sees it; its rules are in [`Watch::checks`], at the same index.
@@ -115,6 +117,20 @@ pub struct LogSettings {
     pub readings: bool,
     /// Whether the daemon's own log goes to a file in `dir` instead of stderr.
     pub to_file: bool,
+}
+
+/// `history:` of the file.
+#[derive(Debug, Clone)]
+pub struct HistorySettings {
+    /// A server; nothing is the file in the state folder.
+    pub url: Option<Secret>,
+    pub raw: Duration,
+    pub minute: Duration,
+    pub quarter: Duration,
+    pub incidents: Duration,
+    /// Bytes.
+    pub max_size: u64,
+    pub max_spool: u64,
 }
 
 #[cfg(test)]
