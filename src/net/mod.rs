@@ -5,6 +5,7 @@
 
 mod endpoint;
 mod fault;
+pub mod http;
 pub mod icmp;
 mod names;
 #[cfg(test)]

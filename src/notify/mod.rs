@@ -3,8 +3,10 @@
 //! A notifier knows no incidents and writes no text. A new kind is one file here and one line in [`channels`].
 
 pub mod console;
+pub mod sample;
 pub mod telegram;
 pub mod text;
+pub mod webhook;
 
 use std::time::Duration;
 
@@ -88,7 +90,11 @@ pub struct ChannelEntry {
 
 /// Every kind of channel there is.
 pub fn channels() -> Vec<ChannelEntry> {
-    vec![ChannelEntry::of::<console::ConsoleSettings>("console"), ChannelEntry::of::<telegram::TelegramSettings>("telegram")]
+    vec![
+        ChannelEntry::of::<console::ConsoleSettings>("console"),
+        ChannelEntry::of::<telegram::TelegramSettings>("telegram"),
+        ChannelEntry::of::<webhook::WebhookSettings>("webhook"),
+    ]
 }
 
 impl ChannelEntry {
