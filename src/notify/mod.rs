@@ -3,6 +3,7 @@
 //! A notifier knows no incidents and writes no text. A new kind is one file here and one line in [`channels`].
 
 pub mod console;
+pub mod email;
 pub mod sample;
 pub mod telegram;
 pub mod text;
@@ -94,6 +95,7 @@ pub fn channels() -> Vec<ChannelEntry> {
         ChannelEntry::of::<console::ConsoleSettings>("console"),
         ChannelEntry::of::<telegram::TelegramSettings>("telegram"),
         ChannelEntry::of::<webhook::WebhookSettings>("webhook"),
+        ChannelEntry::of::<email::EmailSettings>("email"),
     ]
 }
 
