@@ -4,10 +4,14 @@
 //! `cargo test` plays the short form; `scripts/faults --long` all of it, and prints the figures.
 
 mod checker;
+mod clock;
 mod dice;
+mod disk;
 mod kills;
 mod lives;
+mod power;
 mod receipts;
+mod reload;
 mod strace;
 
 use std::io::Write;
