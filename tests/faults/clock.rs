@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::lives::Lives;
-use super::long;
+use super::{long, wait};
 use crate::program::{Program, faketime, left_out, until};
 
 #[test]
@@ -75,7 +75,7 @@ fn what_stands_still_for_a_while_blames_nobody_and_catches_nothing_up() {
         // Each time at another point of the looks.
         std::thread::park_timeout(Duration::from_millis(100 + 7 * stop));
         program.signal(Signal::STOP);
-        std::thread::sleep(Duration::from_millis(if long() && stop % 20 == 0 { 60_000 } else { 1_100 }));
+        wait(Duration::from_millis(if long() && stop % 20 == 0 { 60_000 } else { 1_100 }));
         let (asked, begun) = (lives.services[0].asked.load(Ordering::SeqCst), Instant::now());
         program.signal(Signal::CONT);
         lives.services[0].asked_again(5);

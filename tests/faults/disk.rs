@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use sqlx::{ConnectOptions, Connection};
 
 use super::lives::{CHANNEL, Lives};
-use super::long;
 use super::receipts::Said;
+use super::{long, wait};
 use crate::program::{Program, left_out, until};
 
 /// Whether this was told of the state file itself.
@@ -72,7 +72,7 @@ fn a_file_that_another_program_keeps_to_itself_stops_no_message() {
     });
     tells_all_the_same(&mut lives, &program);
     if long() {
-        std::thread::sleep(Duration::from_secs(30).saturating_sub(begun.elapsed()));
+        wait(Duration::from_secs(30).saturating_sub(begun.elapsed()));
     }
     runtime.block_on(async {
         sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();

@@ -18,13 +18,8 @@ fn a_power_cut_loses_nothing() {
     }
     let cuts = if long() { 150 } else { 8 };
     let mut disk = None;
-    let figures = storm(
-        cuts,
-        11,
-        "state_dir: disk/state\nlog: { dir: disk/logs, status_every: 1s }\n",
-        |lives| disk = Some(Disk::new(lives)),
-        |lives, program| cut(lives, program),
-    );
+    let figures =
+        storm(cuts, 11, "state_dir: disk/state\nlog: { dir: disk/logs, status_every: 1s }\n", |lives| disk = Some(Disk::new(lives)), cut);
     figure("power cuts", &format!("{figures:?}"));
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::lives::Lives;
-use super::{figure, long};
+use super::{figure, long, wait};
 use crate::program::{Place, Program, until};
 
 /// Has the file read anew and waits until it is taken up for the so-manieth time.
@@ -116,12 +116,12 @@ fn a_reload_of_many_checks_delays_none_by_more_than_its_interval() {
     until("everyone has looked", || everyone().then_some(()));
     let since = Instant::now();
     for edit in 1..=3 {
-        std::thread::sleep(every / 3);
+        wait(every / 3);
         place.write("checks.yaml", &checks(edit));
         reload(&program, edit);
     }
     // What was delayed has come by then.
-    std::thread::sleep(every * 2);
+    wait(every * 2);
     let away = visitors.longest_away(since);
     figure(
         "reload of many checks",
