@@ -8,6 +8,7 @@ mod clock;
 mod dice;
 mod disk;
 mod kills;
+mod limits;
 mod lives;
 mod peer;
 mod power;
