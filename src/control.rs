@@ -20,7 +20,7 @@ pub use words::lasting;
 use crate::domain::engine::{Engine, OWN};
 use crate::domain::incident::IncidentId;
 use crate::domain::plan::Held;
-use crate::domain::silence::SilenceId;
+use crate::domain::silence::{Silence, SilenceId};
 use crate::domain::snapshot::Failing;
 use crate::domain::time::{Now, Steady};
 
@@ -28,8 +28,8 @@ use crate::domain::time::{Now, Steady};
 pub const SOCKET: &str = "vakhta.sock";
 /// Of these types; raised when an older program could not read them.
 const VERSION: u32 = 1;
-/// A watch answers at once, or is in trouble.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// A watch answers at once, reads a large file within seconds, or is in trouble.
+const PATIENCE: Duration = Duration::from_secs(25);
 /// No answer is longer.
 const LONGEST: u64 = 64 << 20;
 /// A storm of ten thousand targets is counted, not listed.
@@ -40,6 +40,23 @@ const MOST_LISTED: usize = 1_000;
 #[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     Status,
+    /// `about` is `CHECK` or `CHECK/TARGET`; absent: everything.
+    Silence {
+        about: Option<String>,
+        seconds: u64,
+        by: String,
+        comment: String,
+    },
+    Silences,
+    /// By number, or by what they are about.
+    Unsilence {
+        number: Option<SilenceId>,
+        about: Option<String>,
+    },
+    /// Take up the edited file, or only say what that would change.
+    Reload {
+        dry_run: bool,
+    },
 }
 
 /// What is answered.
@@ -54,8 +71,46 @@ pub struct Answer {
 #[serde(rename_all = "snake_case")]
 pub enum Body {
     Status(Status),
+    Silences(Vec<SilenceNow>),
+    Reloaded(Reloaded),
     /// The request makes no sense.
     Error(String),
+}
+
+/// A silence that is not over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SilenceNow {
+    pub number: SilenceId,
+    /// `everything`, `CHECK` or `CHECK/TARGET`.
+    pub about: String,
+    pub since: DateTime<FixedOffset>,
+    pub until: DateTime<FixedOffset>,
+    pub by: String,
+    pub comment: String,
+}
+
+impl SilenceNow {
+    pub fn new(silence: &Silence, zone: Tz) -> Self {
+        let local = |at: DateTime<chrono::Utc>| at.with_timezone(&zone).fixed_offset();
+        Self {
+            number: silence.id,
+            about: silence.scope.to_string(),
+            since: local(silence.since),
+            until: local(silence.until),
+            by: silence.by.to_string(),
+            comment: silence.comment.to_string(),
+        }
+    }
+}
+
+/// What an edited file changes, or what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reloaded {
+    /// A line each.
+    Changes(Vec<String>),
+    /// The report, as `vakhta validate` prints it.
+    Problems(String),
 }
 
 impl From<Body> for Answer {
@@ -83,6 +138,8 @@ pub struct Status {
     pub trouble: Vec<OpenIncident>,
     /// What somebody is owed and was not told yet.
     pub waiting: Vec<Waiting>,
+    #[serde(default)]
+    pub silences: Vec<SilenceNow>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -187,6 +244,7 @@ impl Status {
             incidents_more: failing.len().saturating_sub(MOST_LISTED),
             trouble: trouble.iter().map(open).collect(),
             waiting: waiting.collect(),
+            silences: engine.silences().map(|silence| SilenceNow::new(silence, life.zone)).collect(),
         }
     }
 
@@ -212,7 +270,7 @@ impl OpenIncident {
 }
 
 impl Why {
-    fn new(why: Held, local: &dyn Fn(DateTime<chrono::Utc>) -> DateTime<FixedOffset>, now: Now) -> Self {
+    pub(crate) fn new(why: Held, local: &dyn Fn(DateTime<chrono::Utc>) -> DateTime<FixedOffset>, now: Now) -> Self {
         match why {
             Held::Window { by, until } => Why::Window { window: by.to_string(), until: until.map(local) },
             Held::Silence { id, until } => Why::Silence { number: id, until: local(until) },
@@ -239,20 +297,20 @@ pub enum AskError {
     Refused(String),
 }
 
-/// Asks the watch that keeps its state in this folder how it is.
-pub fn ask_status(folder: &Path) -> Result<Status, AskError> {
-    let line = ask(folder, &Request::Status).map_err(|cause| match cause.kind() {
+/// Asks the watch that keeps its state in this folder.
+pub fn ask(folder: &Path, request: &Request) -> Result<Body, AskError> {
+    let line = converse(folder, request).map_err(|cause| match cause.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::NotRunning(folder.to_owned()),
         _ => AskError::Silent { folder: folder.to_owned(), cause },
     })?;
     match serde_json::from_slice(&line) {
-        Ok(Answer { version: VERSION, body: Body::Status(status) }) => Ok(status),
         Ok(Answer { body: Body::Error(error), .. }) => Err(AskError::Refused(error)),
+        Ok(Answer { version: VERSION, body }) => Ok(body),
         _ => Err(AskError::Foreign),
     }
 }
 
-fn ask(folder: &Path, request: &Request) -> io::Result<Vec<u8>> {
+fn converse(folder: &Path, request: &Request) -> io::Result<Vec<u8>> {
     let mut stream = UnixStream::connect(folder.join(SOCKET))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;

@@ -6,7 +6,9 @@
 mod bot;
 mod command_line;
 mod faults;
+mod hindsight;
 mod program;
+mod requests;
 mod restart;
 mod scenarios;
 mod service;

@@ -16,11 +16,18 @@ const WALLS: &[(&str, &[&str])] = &[
     ("clock", &["domain"]),
     ("runner", &["domain", "checks", "net"]),
     ("status", &["domain"]),
+    ("journal", &["domain", "control"]),
     ("store", &["domain"]),
-    ("story", &["domain", "settings", "config", "net"]),
+    ("story", &["domain", "settings", "config", "journal", "net"]),
     ("control", &["domain"]),
-    ("app", &["domain", "checks", "notify", "config", "control", "clock", "runner", "status", "store"]),
-    ("cli", &["domain", "settings", "checks", "notify", "config", "control", "net", "clock", "runner", "status", "store", "story", "app"]),
+    ("app", &["domain", "checks", "notify", "config", "control", "clock", "runner", "status", "journal", "store"]),
+    (
+        "cli",
+        &[
+            "domain", "settings", "checks", "notify", "config", "control", "net", "clock", "runner", "status", "journal", "store", "story",
+            "app",
+        ],
+    ),
 ];
 
 #[test]

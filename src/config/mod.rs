@@ -3,6 +3,7 @@
 mod budget;
 mod defaults;
 mod fill;
+mod outline;
 mod reference;
 mod report;
 mod resolve;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use fill::{Environment, System};
+pub use outline::Outline;
 pub use report::Report;
 pub use source::Source;
 
@@ -65,6 +67,10 @@ pub struct Config {
     pub language: Language,
     pub log: LogSettings,
     pub state_dir: PathBuf,
+    /// Whether the file is taken up when it was edited, without being asked.
+    pub reload_on_change: bool,
+    /// To compare it with another.
+    pub outline: Outline,
 }
 
 /// A check as the runner sees it; its rules are in [`Watch::checks`], at the same index.
@@ -94,6 +100,8 @@ pub struct LogSettings {
     /// How many days of files are kept.
     pub keep: usize,
     pub status_every: Duration,
+    /// Whether readings are recorded.
+    pub readings: bool,
     /// Whether the daemon's own log goes to a file in `dir` instead of stderr.
     pub to_file: bool,
 }

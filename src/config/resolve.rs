@@ -25,7 +25,7 @@ use serde_yaml::{Mapping, Value};
 use super::report::Finding;
 use super::sections::{FileSection, LanguageSection, LevelSection, LogSection, LogTarget, TextsSection};
 use super::tree::{Content, Entry, Node};
-use super::{Config, Environment, Language, LogSettings, Registry, Texts};
+use super::{Config, Environment, Language, LogSettings, Outline, Registry, Texts};
 use crate::domain::watch::Watch;
 use crate::domain::window::Window;
 use crate::net::Net;
@@ -87,6 +87,8 @@ impl<'a> Resolver<'a> {
                 LanguageSection::Russian => Language::Russian,
             },
             log: self.log(file.log),
+            reload_on_change: file.reload_on_change,
+            outline: Outline::of(self.tree),
             state_dir: self.folder.join(file.state_dir.unwrap_or_else(|| "state".into())),
         }
     }
@@ -148,6 +150,7 @@ impl<'a> Resolver<'a> {
             },
             keep: section.keep.into(),
             status_every: section.status_every.0,
+            readings: section.readings,
             to_file: section.to == LogTarget::File,
         }
     }

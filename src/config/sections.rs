@@ -28,6 +28,9 @@ pub struct FileSection {
     pub language: LanguageSection,
     /// Where state is kept. A relative path starts at the folder of this file. Default: `state`.
     pub state_dir: Option<PathBuf>,
+    /// Whether a running watch takes this file up by itself when it was edited: looked at every few seconds, and taken up
+    /// once it stands still and is right. Lists of targets in files of their own need `vakhta reload`. Default: false.
+    pub reload_on_change: bool,
     /// Vakhta's own log and the status log.
     pub log: LogSection,
     /// Where people are told: a name for each, and under it one kind with its settings.
@@ -61,7 +64,7 @@ pub enum LanguageSection {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSection {
-    /// The folder of `status.jsonl`. A relative path starts at the folder of this file. Default: `logs`.
+    /// The folder of `status.jsonl` and `events.jsonl`. A relative path starts at the folder of this file. Default: `logs`.
     pub dir: PathBuf,
     /// How much Vakhta says of itself. Default: `info`.
     pub level: LevelSection,
@@ -69,6 +72,9 @@ pub struct LogSection {
     pub keep: u16,
     /// How often the status is written when nothing changes, from `1s` up. Default: `1m`.
     pub status_every: Period,
+    /// Whether all that the checks see is recorded in `readings.jsonl`, for `vakhta replay`. A reading takes some 50 bytes.
+    /// Default: false.
+    pub readings: bool,
     /// Where Vakhta's own log goes: stderr, or `vakhta.log` in `dir`. Default: `stderr`.
     pub to: LogTarget,
 }
@@ -80,6 +86,7 @@ impl Default for LogSection {
             level: LevelSection::Info,
             keep: 14,
             status_every: Period(Duration::from_secs(60)),
+            readings: false,
             to: LogTarget::Stderr,
         }
     }

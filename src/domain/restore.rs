@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::board::{CheckState, Taken, TargetState, Turned, close};
 use super::engine::{Effect, Engine, own_target};
-use super::incident::{ClosedBy, Closing};
+use super::incident::{ClosedBy, Closing, Incident};
 use super::lane::Lane;
 use super::ledger::Entry;
 use super::reading::Target;
@@ -92,6 +92,18 @@ impl Engine {
             board.linger(plan, &mut changes);
         }
         changes
+    }
+
+    /// Open incidents that this configuration would close, because it does not watch what they are about.
+    pub fn closed_by(&self, watch: &Watch) -> Vec<(Arc<str>, &Incident)> {
+        let mut closed = Vec::new();
+        for (plan, board) in self.watch.checks.iter().zip(&self.board).take(self.own) {
+            let kept = watch.checks.iter().find(|kept| kept.name == plan.name);
+            let is_kept = |rule: &str| kept.is_some_and(|kept| kept.rules.iter().any(|kept| *kept.identity == *rule));
+            let gone = board.incidents.values().filter(|incident| incident.is_open() && !is_kept(&incident.rule));
+            closed.extend(gone.map(|incident| (plan.name.clone(), incident)));
+        }
+        closed
     }
 
     /// Takes up an edited configuration: what has the same names goes on as if nothing had happened.

@@ -6,6 +6,7 @@
 mod deadline;
 mod endpoint;
 mod fault;
+pub mod http;
 pub mod icmp;
 mod names;
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! `http`: does a page answer, how fast, and with what?
 
 mod expect;
-mod fault;
 mod settings;
 mod status;
 #[cfg(test)]
@@ -13,7 +12,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use expect::{Answer, Expectations};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Method, Response, StatusCode, Url};
 pub use settings::{BasicSection, HttpSettings};
@@ -24,7 +22,7 @@ use tower::{Layer, Service};
 use crate::checks::{Check, Kind, Run, outcome_of};
 use crate::domain::reading::{Reading, Target};
 use crate::net::trace::{Phases, Trace, note};
-use crate::net::{Fault, LookupError, Net, in_time, words};
+use crate::net::{Fault, LookupError, http as fault, in_time, words};
 use crate::settings::Secret;
 
 /// Built from [`HttpSettings`].
@@ -295,24 +293,6 @@ fn masked(url: &Url) -> String {
         shown.set_query(Some(&parts.join("&")));
     }
     shown.into()
-}
-
-/// Looks names up as all of Vakhta does, and notes when.
-struct Lookups {
-    net: Arc<Net>,
-    within: Duration,
-}
-
-impl Resolve for Lookups {
-    fn resolve(&self, name: Name) -> Resolving {
-        let (net, within) = (self.net.clone(), self.within);
-        Box::pin(async move {
-            note(|phases| phases.lookup_started = Some(Instant::now()));
-            let addresses = net.resolve(name.as_str(), within).await?;
-            note(|phases| phases.lookup_ended = Some(Instant::now()));
-            Ok(Box::new(addresses.into_iter().map(|address| (address, 0_u16).into())) as Addrs)
-        })
-    }
 }
 
 /// Notes when a connection is begun and when it stands.

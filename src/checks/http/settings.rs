@@ -13,9 +13,10 @@ use tower::util::MapFutureLayer;
 
 use super::expect::{Expectations, Text};
 use super::status::Statuses;
-use super::{Http, Login, Lookups, Page, Sharing, connecting, masked};
+use super::{Http, Login, Page, Sharing, connecting, masked};
 use crate::checks::{Check, pattern};
 use crate::domain::reading::Target;
+use crate::net::http::Lookups;
 use crate::net::tls::TlsPolicy;
 use crate::settings::{BuildContext, Listed, Problem, Problems, Secret, Settings, Size, one_or_many};
 
