@@ -153,7 +153,7 @@ fn a_log_that_is_taken_away_is_begun_anew() {
     // A file in the way of the folder: told in the log, and over when it is gone.
     fs::remove_dir_all(lives.place.path("logs")).unwrap();
     lives.place.write("logs", "in the way");
-    let says = || program.stderr().join("\n").contains("the status log cannot be written").then_some(());
+    let says = || program.stderr().join("\n").contains("status.jsonl cannot be written").then_some(());
     until(&format!("it says so: {:?}", program.stderr()), says);
     lives.services[0].asked_again(3);
     fs::remove_file(lives.place.path("logs")).unwrap();
