@@ -14,7 +14,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("notify", &["domain", "settings", "net"]),
     ("config", &["domain", "settings", "checks", "notify", "net"]),
     ("clock", &["domain"]),
-    ("runner", &["domain", "checks"]),
+    ("runner", &["domain", "checks", "net"]),
     ("status", &["domain"]),
     ("journal", &["domain", "control"]),
     ("store", &["domain"]),

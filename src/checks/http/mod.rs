@@ -15,14 +15,14 @@ use expect::{Answer, Expectations};
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Method, Response, StatusCode, Url};
 pub use settings::{BasicSection, HttpSettings};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tower::util::Oneshot;
 use tower::{Layer, Service};
 
 use crate::checks::{Check, Kind, Run, outcome_of};
 use crate::domain::reading::{Reading, Target};
 use crate::net::trace::{Phases, Trace, note};
-use crate::net::{Fault, LookupError, http as fault, words};
+use crate::net::{Fault, LookupError, http as fault, in_time, words};
 use crate::settings::Secret;
 
 /// Built from [`HttpSettings`].
@@ -86,7 +86,7 @@ struct Progress {
 impl Http {
     async fn look(&self, page: &Page, within: Duration) -> Reading {
         let mut progress = Progress::new();
-        let visit = timeout(within, self.visit(page, &mut progress)).await;
+        let visit = in_time(within, self.visit(page, &mut progress)).await;
         let fault = match visit {
             Ok(Ok(answer)) => return self.judge(page, &answer, &progress),
             Ok(Err(fault)) => fault,
