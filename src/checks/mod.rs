@@ -7,6 +7,7 @@ pub mod http;
 #[cfg(test)]
 mod namespace;
 mod ping;
+pub mod request;
 pub mod tcp;
 #[cfg(test)]
 pub(crate) mod testing;
