@@ -52,9 +52,8 @@ impl Text {
 impl Expectations {
     pub fn judge(&self, answer: &Answer) -> Verdict {
         let mut failed = Vec::new();
-        if !self.status.contains(answer.status.as_u16()) {
-            let redirect = answer.redirect.as_ref().map(|url| format!(": redirect to {url}, not followed")).unwrap_or_default();
-            failed.push(format!("status {}, expected {}{redirect}", answer.status.as_u16(), self.status));
+        if let Some(unexpected) = answer.unexpected(&self.status) {
+            failed.push(unexpected);
             // A page that says it is not well need not look well.
             let values = self.values(&self.document(answer));
             return Verdict { failed, values };

@@ -54,6 +54,15 @@ pub struct Answer {
     pub redirect: Option<String>,
 }
 
+impl Answer {
+    /// What is said of a status that is not `good`.
+    pub fn unexpected(&self, good: &Statuses) -> Option<String> {
+        let redirect = self.redirect.as_ref().map(|url| format!(": redirect to {url}, not followed")).unwrap_or_default();
+        let status = self.status.as_u16();
+        (!good.contains(status)).then(|| format!("status {status}, expected {good}{redirect}"))
+    }
+}
+
 impl Requests {
     /// Asks for a page within one deadline, and says how far that came. Of an answer whose status is not `good`, the
     /// body may be cut.
