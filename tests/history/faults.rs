@@ -196,6 +196,26 @@ async fn a_file_that_cannot_be_made_yet_gets_every_row_later() {
     history.close(PATIENCE).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn trouble_that_lasts_is_told_and_its_end_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::start(plan(Place::File(folder.path().join("later/history.db")), folder.path()));
+    let mut trouble = history.trouble();
+    let before = tokio::time::Instant::now();
+    history.add(look("terminals", 0, &[("a", 1.0)]));
+    trouble.changed().await.unwrap();
+    let lasted = before.elapsed();
+    assert!((60..70).contains(&lasted.as_secs()), "{lasted:?}");
+    let told = trouble.borrow_and_update().clone().unwrap();
+    assert!(told.contains("later/history.db for 60 s; checks and messages go on"), "{told}");
+    std::fs::create_dir(folder.path().join("later")).unwrap();
+    tokio::time::advance(Duration::from_secs(30)).await;
+    // A clock that jumps whenever nothing happens here would not wait for the file.
+    tokio::time::resume();
+    tokio::time::timeout(PATIENCE, trouble.changed()).await.unwrap().unwrap();
+    assert_eq!(*trouble.borrow(), None);
+}
+
 #[tokio::test]
 async fn a_file_that_another_program_holds_gets_every_row_later() {
     let folder = tempfile::tempdir().unwrap();

@@ -85,6 +85,11 @@ impl Database {
         bind(query).execute(&mut self.connection).await
     }
 
+    /// How many series this connection has written to.
+    pub fn series(&self) -> usize {
+        self.series.len()
+    }
+
     pub async fn close(self) {
         // It is closed in any case.
         let _ = self.connection.close().await;

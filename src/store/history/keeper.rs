@@ -35,6 +35,9 @@ const LONGEST_RETRY: Duration = Duration::from_secs(30);
 const LASTING: Duration = Duration::from_secs(60);
 /// How often readings are rolled up; after so many times the size is looked at, and old ones are dropped.
 const UPKEEP: Duration = Duration::from_secs(60);
+/// Where there are many series each of their rows is a page that is written, so they are rolled up several minutes at a time.
+const MANY_SERIES: usize = 5_000;
+const ROLL_MANY_EVERY: u32 = 5;
 const HOLD_EVERY: u32 = 10;
 const DROP_EVERY: u32 = 60;
 
@@ -243,11 +246,13 @@ impl Keeper {
         self.next_upkeep = Instant::now() + UPKEEP;
         let Some(mut database) = self.database.take() else { return };
         let (keep, most) = (self.plan.keep, self.plan.max_size);
-        let (drop, hold) = (self.upkeeps.is_multiple_of(DROP_EVERY), self.upkeeps.is_multiple_of(HOLD_EVERY));
+        let [roll, hold, drop] = [ROLL_MANY_EVERY, HOLD_EVERY, DROP_EVERY].map(|every| self.upkeeps.is_multiple_of(every));
         self.upkeeps = self.upkeeps.wrapping_add(1);
         let upkeep = async move {
             let now = Utc::now().timestamp_millis();
-            database.roll_up(now).await?;
+            if roll || database.series() < MANY_SERIES {
+                database.roll_up(now).await?;
+            }
             if drop {
                 database.drop_old(&keep, now).await?;
             }
