@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::database::{Database, Fault};
 use super::record::{Batch, Record};
-use super::spool::Spool;
+use super::spool::{self, Spool};
 use super::{Plan, Waiting};
 use crate::domain::reading::Reason;
 
@@ -101,7 +101,9 @@ pub async fn run(
         lost: 0,
         troubles,
     };
-    keeper.open_spool().await;
+    if keeper.plan.folder.join(spool::FILE).exists() {
+        keeper.open_spool().await;
+    }
     // What a life before left behind.
     keeper.go_on().await;
     loop {
@@ -187,6 +189,9 @@ impl Keeper {
     async fn secure(&mut self) {
         let Some(Trip { freight: Freight::Fresh(number, batch), .. }) = &self.trip else { return };
         let (number, batch) = (*number, Batch::clone(batch));
+        if self.spool.is_none() {
+            self.open_spool().await;
+        }
         let Some(spool) = &mut self.spool else { return };
         match spool.push(number, batch).await {
             Ok(dropped) => {
@@ -257,7 +262,7 @@ impl Keeper {
                 database.drop_old(&keep, now).await?;
             }
             if hold {
-                let size = database.hold_down(i64::try_from(most).unwrap_or(i64::MAX)).await?;
+                let size = database.hold_down(i64::try_from(most).unwrap_or(i64::MAX), now).await?;
                 if size.cut {
                     tracing::warn!(bytes = size.bytes, most, "history was bigger than `max_size`: the oldest readings are gone");
                 }
