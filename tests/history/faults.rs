@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use vakhta::store::history::{History, IncidentFilter, Page, Place, Plan, Record,
 
 use super::contract::{KEEP, incident, look, open, reader};
 use super::servers::{Make, Server};
-use crate::program::PATIENCE;
+use crate::program::{PATIENCE, left_out};
 
 fn plan(place: Place, folder: &Path) -> Plan {
     Plan {
@@ -265,6 +266,25 @@ async fn a_full_spool_drops_the_oldest_looks_and_no_incident() {
     let times: Vec<_> = reader.series(&query, 0).await.unwrap().points.iter().map(|point| point.time).collect();
     assert!(times.len() < 60 && times.last() == Some(&59), "the newest are there: {times:?}");
     assert_eq!(times, (60 - times.len() as i64..60).collect::<Vec<_>>(), "and nothing but the oldest is gone");
+}
+
+#[tokio::test]
+async fn on_a_disk_that_is_nearly_full_there_is_room_for_incidents_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = folder.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(&disk).status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        return left_out("on_a_disk_that_is_nearly_full_there_is_room_for_incidents_only", "only root may mount a small disk");
+    }
+    let place = Place::File(disk.join("history.db"));
+    let history = History::start(plan(place.clone(), &disk));
+    Feed::new().flow(&history, Duration::from_millis(1500)).await;
+    history.close(PATIENCE).await;
+    let incidents = reader(&place).await.incidents(&IncidentFilter::default(), Page { after: None, limit: 1000 }).await.unwrap();
+    let readings = readings(&place).await;
+    Command::new("umount").arg(&disk).status().unwrap();
+    assert_eq!((incidents.is_empty(), readings), (false, Some(0)));
 }
 
 #[tokio::test]
