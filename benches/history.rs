@@ -1,4 +1,5 @@
-//! History of many machines in SQLite: `cargo bench --bench history -- [SCALE]`, where 1 is 1,000 machines.
+//! History of many machines in SQLite: `cargo bench --bench history -- SCALE [YEAR]`, where 1 is 1,000 machines; the year takes
+//! its own scale, or that one.
 //!
 //! Prints what one poll of ten thousand machines costs, what the questions of the page cost at 100 million readings'
 //! worth of roll-ups and how SQLite answers them, and how big a year is. Rows are filled in by time, as they come.
@@ -24,16 +25,16 @@ const YEAR: i64 = 365;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     // `cargo bench` and `cargo test` add flags of their own.
-    let scale = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
-    let Some(scale) = scale else {
-        println!("skipped: history SCALE, where 1 is 1,000 machines (gigabytes, minutes)");
+    let scales = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
+    let machines: Vec<_> = scales.map(|scale| scale.parse().map(|scale: f64| (1000.0 * scale).round() as i64)).collect::<Result<_, _>>()?;
+    let [machines, rest @ ..] = &machines[..] else {
+        println!("skipped: history SCALE [YEAR], where 1 is 1,000 machines (gigabytes, minutes)");
         return Ok(());
     };
-    let machines = (1000.0 * scale.parse::<f64>()?).round() as i64;
-    let folder = tempfile::tempdir_in(".")?;
+    let folder = tempfile::tempdir()?;
     poll(&folder.path().join("poll.db")).await?;
-    questions(&folder.path().join("questions.db"), machines).await?;
-    year(&folder.path().join("year.db"), machines).await?;
+    questions(&folder.path().join("questions.db"), *machines).await?;
+    year(&folder.path().join("year.db"), *rest.first().unwrap_or(machines)).await?;
     Ok(())
 }
 

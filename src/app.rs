@@ -1,6 +1,9 @@
 //! The watch at work: one loop, inputs → engine → effects.
 
+mod asked;
+mod counts;
 mod decisions;
+mod edits;
 pub mod memory;
 mod sender;
 
@@ -15,17 +18,20 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{Config, LogSettings};
-use crate::control::{Body, Door, Life, Question, Request, Status};
+use crate::config::{Config, LogSettings, Outline};
+use crate::control::{Door, Question};
 use crate::domain::engine::{Effect, Engine, Event, Input};
 use crate::domain::reading::Reason;
-use crate::domain::restore::{CONFIGURATION, HISTORY, STATE};
+use crate::domain::restore::{CONFIGURATION, HISTORY, STATE, WEB};
 use crate::domain::state::Change;
-use crate::domain::time::Steady;
+use crate::journal::{EVENTS, EventLine, LineLog, READINGS, ReportLine};
 use crate::runner::{self, Finished, Schedule};
-use crate::status::{StatusLine, StatusLog};
-use crate::store::{Opened, Store};
+use crate::status::{STATUS, StatusLine};
+use crate::store::{Commit, Opened, Store};
+use crate::web::{House, Web};
+use counts::Counts;
 use decisions::write_event;
+pub use edits::{Edits, Reload, Wish};
 use memory::Memory;
 use sender::{Answer, Sender};
 
@@ -41,9 +47,6 @@ const LINGER: Duration = Duration::from_secs(60);
 /// A clean stop waits so long for the disk.
 const LAST_SAVE: Duration = Duration::from_millis(400);
 
-/// The file was edited: what to keep watch by now, or what is wrong with it.
-pub type Reload = Result<Config, Reason>;
-
 /// What the watch did, for the goodbye.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -53,23 +56,16 @@ pub struct Tally {
 
 /// Keeps watch until `stop`, from where its last life ended. Fails only when it cannot begin: the log folder
 /// cannot be written.
-pub async fn run(
-    config: Config,
-    opened: Opened,
-    clock: Clock,
-    reloads: mpsc::Receiver<Reload>,
-    stop: CancellationToken,
-) -> anyhow::Result<Tally> {
-    let log = StatusLog::open(&config.log.dir, config.log.keep).map_err(|error| {
-        anyhow::anyhow!("cannot write to the log folder {}: {error}; make it writable or set `log.dir`", config.log.dir.display())
-    })?;
+pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, stop: CancellationToken) -> anyhow::Result<Tally> {
+    let journal = Journal::open(&config.log)?;
     let (reports_to, reports) = mpsc::channel(64);
     let (answers_to, answers) = mpsc::channel(64);
     let (schedules_to, schedules_of) = mpsc::channel(1);
     let runner = tokio::spawn(runner::run(schedules(&config), schedules_of, reports_to, stop.clone()));
     let sender = Sender::new(&config, answers_to)?;
     let (questions_to, questions) = mpsc::channel(4);
-    let door = open_door(&config.state_dir, questions_to);
+    let every = config.checks.iter().map(|check| (check.name.clone(), check.every)).collect();
+    let doors = Doors::open(&config, questions_to).await;
     let Opened { store, state, moved_aside, identity, .. } = opened;
     let memory = Memory::start(&config, identity.as_deref(), clock.now());
     let (engine, effects) = Engine::restore(config.watch.clone(), state, clock.now());
@@ -79,20 +75,21 @@ pub async fn run(
         store,
         memory,
         schedules: schedules_to,
-        log,
-        log_broken: false,
+        journal,
         settings: config.log,
         state_dir: config.state_dir,
         host: config.watch.host,
         zone: config.watch.zone,
         since: clock.now().wall,
-        next_looks: HashMap::new(),
+        every,
+        counts: Counts::default(),
+        outline: config.outline,
+        wishes: edits.wishes,
         clock,
-        tally: Tally::default(),
-        on_their_way: 0,
     };
     watch.begin(effects, moved_aside.as_deref());
-    let tally = watch.keep(Inputs { reports, answers, reloads, questions }, door, &stop).await;
+    watch.step(Input::Own { target: WEB.into(), trouble: doors.trouble.clone() });
+    let tally = watch.keep(Inputs { reports, answers, reloads: edits.reloads, questions }, doors, &stop).await;
     runner.abort();
     Ok(tally)
 }
@@ -105,28 +102,48 @@ struct Inputs {
     questions: mpsc::Receiver<Question>,
 }
 
+/// The files of the log folder.
+struct Journal {
+    status: LineLog,
+    events: LineLog,
+    /// Where they are wanted.
+    readings: Option<LineLog>,
+}
+
+impl Journal {
+    fn open(settings: &LogSettings) -> anyhow::Result<Self> {
+        let open = |name| {
+            LineLog::open(&settings.dir, name, settings.keep).map_err(|error| {
+                anyhow::anyhow!("cannot write to the log folder {}: {error}; make it writable or set `log.dir`", settings.dir.display())
+            })
+        };
+        Ok(Self { status: open(STATUS)?, events: open(EVENTS)?, readings: settings.readings.then(|| open(READINGS)).transpose()? })
+    }
+}
+
 struct Watch {
     engine: Engine,
     sender: Sender,
     store: Store,
     memory: Memory,
     schedules: mpsc::Sender<Vec<Schedule>>,
-    log: StatusLog,
-    log_broken: bool,
+    journal: Journal,
     settings: LogSettings,
     state_dir: PathBuf,
     host: Arc<str>,
     zone: chrono_tz::Tz,
     since: DateTime<Utc>,
-    /// When each check is due again, since its last look.
-    next_looks: HashMap<Arc<str>, Steady>,
+    /// How often each check looks.
+    every: HashMap<Arc<str>, Duration>,
+    counts: Counts,
+    /// Of the configuration that is taken up.
+    outline: Outline,
+    wishes: mpsc::Sender<Wish>,
     clock: Clock,
-    tally: Tally,
-    on_their_way: usize,
 }
 
 impl Watch {
-    async fn keep(mut self, inputs: Inputs, door: Option<Door>, stop: &CancellationToken) -> Tally {
+    async fn keep(mut self, inputs: Inputs, doors: Doors, stop: &CancellationToken) -> Tally {
         let Inputs { mut reports, mut answers, mut reloads, mut questions } = inputs;
         let mut next_status = Instant::now() + self.settings.status_every.min(FIRST_STATUS);
         let mut next_save = Instant::now() + LINGER;
@@ -148,7 +165,7 @@ impl Watch {
                     let trouble = without_history.borrow_and_update().clone();
                     self.note_history(trouble);
                 }
-                () = sleep_until(next_status.min(Instant::now() + idle)) => self.step(Input::Tick),
+                () = sleep_until(next_status.min(Instant::now() + idle)) => drop(self.step(Input::Tick)),
             }
             if Instant::now() >= next_save {
                 self.save_what_waited();
@@ -160,12 +177,12 @@ impl Watch {
             }
         }
         // From here on no watch runs, for whoever asks.
-        drop(door);
+        drop(doors);
         let farewell = Instant::now() + FAREWELL;
-        while self.on_their_way > 0 {
+        while self.counts.any_under_way() {
             match timeout(farewell.saturating_duration_since(Instant::now()), answers.recv()).await {
                 Ok(Some(answer)) => {
-                    self.on_their_way -= 1;
+                    self.counts.answered(answer.dispatch, &answer.delivery);
                     let effects =
                         self.engine.step(self.clock.now(), Input::Delivered { dispatch: answer.dispatch, outcome: answer.delivery });
                     self.save_answer(effects);
@@ -177,7 +194,7 @@ impl Watch {
         self.store.save(last, self.clock.now());
         self.write_status();
         tokio::join!(self.store.close(LAST_SAVE), self.memory.close(LAST_SAVE));
-        self.tally
+        self.counts.tally
     }
 
     /// Goes on from the watch's last life.
@@ -222,81 +239,56 @@ impl Watch {
         }
     }
 
-    /// Takes up an edited file, or says why not.
-    async fn reload(&mut self, reload: Reload) {
-        let config = match reload {
-            Ok(config) => config,
-            Err(reason) => return self.step(Input::Own { target: CONFIGURATION.into(), trouble: Some(reason) }),
-        };
-        if let Err(error) = self.sender.reload(&config) {
-            return tracing::error!(%error, "the configuration is not taken up");
-        }
-        if config.state_dir != self.state_dir || config.log.dir != self.settings.dir {
-            tracing::warn!("`state_dir` and `log` of the edited file are taken up at the next start");
-        }
-        self.settings.status_every = config.log.status_every;
-        self.memory.reload(&config);
-        // The runner ends only with the watch.
-        let _ = self.schedules.send(schedules(&config)).await;
-        // What is not watched any more is due no more; the others say so with their next look.
-        self.next_looks.clear();
-        (self.host, self.zone) = (config.watch.host.clone(), config.watch.zone);
-        tracing::info!(checks = config.checks.len(), "the configuration is taken up");
-        self.step(Input::Reload(config.watch));
-        self.step(Input::Own { target: CONFIGURATION.into(), trouble: None });
-    }
-
     fn take(&mut self, finished: Finished) {
-        self.tally.runs += 1;
         tracing::debug!(check = %finished.check, took = ?finished.took, "looked");
         self.memory.look(&finished.check, &finished.report, self.clock.now());
         let next = self.clock.now().steady + finished.next.saturating_duration_since(Instant::now());
-        self.next_looks.insert(finished.check.clone(), next);
+        self.counts.looked(&finished, next);
+        if let Some(log) = &mut self.journal.readings {
+            log.write(&[ReportLine::new(&finished.check, &finished.report, finished.took, self.zone, self.clock.now())]);
+        }
         self.step(Input::Report { check: finished.check, report: finished.report, took: finished.took });
     }
 
     fn hear(&mut self, answer: Answer) {
-        self.on_their_way -= 1;
+        self.counts.answered(answer.dispatch, &answer.delivery);
         self.step(Input::Delivered { dispatch: answer.dispatch, outcome: answer.delivery });
     }
 
-    fn answer(&self, Question { request, answer }: Question) {
-        let life = Life { host: &self.host, zone: self.zone, since: self.since, next_looks: &self.next_looks };
-        let body = match request {
-            Request::Status => Body::Status(Status::new(&self.engine, &life, self.clock.now())),
-        };
-        // Whoever asked may have left.
-        let _ = answer.send(body.into());
-    }
-
-    fn step(&mut self, input: Input) {
+    /// The commit is that of all the step changed.
+    fn step(&mut self, input: Input) -> Commit {
         let effects = self.engine.step(self.clock.now(), input);
-        self.follow(effects);
+        self.follow(effects)
     }
 
-    fn follow(&mut self, effects: Vec<Effect>) {
+    fn follow(&mut self, effects: Vec<Effect>) -> Commit {
         let opened = effects.iter().filter(|effect| matches!(effect, Effect::Log(Event::Opened { .. } | Event::Closed { .. }))).count();
-        let (mut changes, mut messages, mut turned) = (Vec::new(), Vec::new(), false);
+        let (mut changes, mut messages, mut lines, mut turned) = (Vec::new(), Vec::new(), Vec::new(), false);
+        let now = self.clock.now();
         for effect in effects {
             match effect {
                 Effect::Save(change) => changes.push(change),
                 Effect::Log(event) => {
-                    self.memory.note(&event, self.clock.now());
+                    self.memory.note(&event, now);
                     write_event(&event, opened);
+                    lines.push(EventLine::new(&event, self.zone, now));
                 }
                 Effect::StatusTurned => turned = true,
                 Effect::Send(dispatch) => messages.push(dispatch),
             }
         }
-        let commit = self.store.save(changes, self.clock.now());
+        let commit = self.store.save(changes, now);
         for dispatch in messages {
-            self.tally.messages += 1;
-            self.on_their_way += 1;
+            self.counts.sent(dispatch.id, &dispatch.channel);
             self.sender.send(dispatch, commit.clone());
+        }
+        if !lines.is_empty() {
+            self.journal.events.write(&lines);
         }
         if turned {
             self.write_status();
         }
+        commit
     }
 
     /// What would be sent next is left for the next life, as if it had never been begun.
@@ -308,18 +300,34 @@ impl Watch {
 
     fn write_status(&mut self) {
         let snapshot = self.engine.snapshot();
-        let written = self.log.write(&StatusLine::new(&snapshot, &self.host, self.zone, self.clock.now()));
-        match written {
-            Err(error) if !self.log_broken => {
-                self.log_broken = true;
-                tracing::error!(%error, "the status log cannot be written; checks and messages go on");
+        self.journal.status.write(&[StatusLine::new(&snapshot, &self.host, self.zone, self.clock.now())]);
+    }
+}
+
+/// Where the watch is asked: closed when this is dropped.
+struct Doors {
+    _socket: Option<Door>,
+    _web: Option<Web>,
+    /// Why nobody is served over HTTP though that is wanted.
+    trouble: Option<Reason>,
+}
+
+impl Doors {
+    async fn open(config: &Config, questions: mpsc::Sender<Question>) -> Self {
+        let mut doors = Self { _socket: open_door(&config.state_dir, questions.clone()), _web: None, trouble: None };
+        if let Some((settings, look)) = config.web.clone() {
+            match Web::open(House::new(settings, look, questions)).await {
+                Ok(web) => {
+                    tracing::info!(address = %web.address, "served over HTTP");
+                    doors._web = Some(web);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "nobody is served over HTTP");
+                    doors.trouble = Some(error.to_string().into());
+                }
             }
-            Ok(()) if self.log_broken => {
-                self.log_broken = false;
-                tracing::info!("the status log is written again");
-            }
-            _ => {}
         }
+        doors
     }
 }
 

@@ -1,13 +1,12 @@
 //! What a running watch says to whoever asks it: one line of JSON each way, over a Unix socket in its state folder.
 
 mod door;
+mod health;
 mod words;
 
-use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset};
@@ -15,11 +14,13 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 pub use door::{Door, Question};
+pub use health::{ChannelNumbers, CheckNumbers, Health, Numbers, OwnNumbers, Progress};
 pub use words::lasting;
 
 use crate::domain::engine::{Engine, OWN};
 use crate::domain::incident::IncidentId;
 use crate::domain::plan::Held;
+use crate::domain::silence::{Silence, SilenceId};
 use crate::domain::snapshot::Failing;
 use crate::domain::time::{Now, Steady};
 
@@ -27,8 +28,8 @@ use crate::domain::time::{Now, Steady};
 pub const SOCKET: &str = "vakhta.sock";
 /// Of these types; raised when an older program could not read them.
 const VERSION: u32 = 1;
-/// A watch answers at once, or is in trouble.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// A watch answers at once, reads a large file within seconds, or is in trouble.
+const PATIENCE: Duration = Duration::from_secs(25);
 /// No answer is longer.
 const LONGEST: u64 = 64 << 20;
 /// A storm of ten thousand targets is counted, not listed.
@@ -39,6 +40,27 @@ const MOST_LISTED: usize = 1_000;
 #[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     Status,
+    /// `about` is `CHECK` or `CHECK/TARGET`; absent: everything.
+    Silence {
+        about: Option<String>,
+        seconds: u64,
+        by: String,
+        comment: String,
+    },
+    Silences,
+    /// By number, or by what they are about.
+    Unsilence {
+        number: Option<SilenceId>,
+        about: Option<String>,
+    },
+    /// Whether it makes progress.
+    Health,
+    /// All that can be counted.
+    Numbers,
+    /// Take up the edited file, or only say what that would change.
+    Reload {
+        dry_run: bool,
+    },
 }
 
 /// What is answered.
@@ -53,8 +75,48 @@ pub struct Answer {
 #[serde(rename_all = "snake_case")]
 pub enum Body {
     Status(Status),
+    Silences(Vec<SilenceNow>),
+    Reloaded(Reloaded),
+    Health(Health),
+    Numbers(Box<Numbers>),
     /// The request makes no sense.
     Error(String),
+}
+
+/// A silence that is not over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SilenceNow {
+    pub number: SilenceId,
+    /// `everything`, `CHECK` or `CHECK/TARGET`.
+    pub about: String,
+    pub since: DateTime<FixedOffset>,
+    pub until: DateTime<FixedOffset>,
+    pub by: String,
+    pub comment: String,
+}
+
+impl SilenceNow {
+    pub fn new(silence: &Silence, zone: Tz) -> Self {
+        let local = |at: DateTime<chrono::Utc>| at.with_timezone(&zone).fixed_offset();
+        Self {
+            number: silence.id,
+            about: silence.scope.to_string(),
+            since: local(silence.since),
+            until: local(silence.until),
+            by: silence.by.to_string(),
+            comment: silence.comment.to_string(),
+        }
+    }
+}
+
+/// What an edited file changes, or what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reloaded {
+    /// A line each.
+    Changes(Vec<String>),
+    /// The report, as `vakhta validate` prints it.
+    Problems(String),
 }
 
 impl From<Body> for Answer {
@@ -82,6 +144,8 @@ pub struct Status {
     pub trouble: Vec<OpenIncident>,
     /// What somebody is owed and was not told yet.
     pub waiting: Vec<Waiting>,
+    #[serde(default)]
+    pub silences: Vec<SilenceNow>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -131,6 +195,10 @@ pub enum Why {
     Sending,
     /// Outside the hours; without `until` the windows are never open together.
     Window { window: String, until: Option<DateTime<FixedOffset>> },
+    /// Somebody asked for it.
+    Silence { number: SilenceId, until: DateTime<FixedOffset> },
+    /// The channel had many messages; what follows goes in one.
+    Storm { seconds: u64 },
     /// More of the check may follow in the same message.
     Grouping { seconds: u64 },
     /// The channel did not take the last message.
@@ -140,21 +208,20 @@ pub enum Why {
 }
 
 /// What the engine does not know of this life of the watch.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Life<'a> {
     pub host: &'a str,
     /// In which times are said.
     pub zone: Tz,
     pub since: DateTime<chrono::Utc>,
     /// When each check is due again.
-    pub next_looks: &'a HashMap<Arc<str>, Steady>,
+    pub due: &'a dyn Fn(&str) -> Option<Steady>,
 }
 
 impl Status {
     pub fn new(engine: &Engine, life: &Life<'_>, now: Now) -> Self {
         let local = |at: DateTime<chrono::Utc>| at.with_timezone(&life.zone).fixed_offset();
-        let next =
-            |check: &str| life.next_looks.get(check).filter(|next| **next >= now.steady).map(|next| next.since(now.steady).as_secs());
+        let next = |check: &str| (life.due)(check).filter(|next| *next >= now.steady).map(|next| next.since(now.steady).as_secs());
         let (trouble, failing): (Vec<Failing>, Vec<Failing>) =
             engine.snapshot().failing.into_iter().partition(|failing| &*failing.check == OWN);
         let open = |failing: &Failing| OpenIncident::new(failing, local(failing.since));
@@ -182,6 +249,7 @@ impl Status {
             incidents_more: failing.len().saturating_sub(MOST_LISTED),
             trouble: trouble.iter().map(open).collect(),
             waiting: waiting.collect(),
+            silences: engine.silences().map(|silence| SilenceNow::new(silence, life.zone)).collect(),
         }
     }
 
@@ -207,9 +275,11 @@ impl OpenIncident {
 }
 
 impl Why {
-    fn new(why: Held, local: &dyn Fn(DateTime<chrono::Utc>) -> DateTime<FixedOffset>, now: Now) -> Self {
+    pub(crate) fn new(why: Held, local: &dyn Fn(DateTime<chrono::Utc>) -> DateTime<FixedOffset>, now: Now) -> Self {
         match why {
             Held::Window { by, until } => Why::Window { window: by.to_string(), until: until.map(local) },
+            Held::Silence { id, until } => Why::Silence { number: id, until: local(until) },
+            Held::Storm { until } => Why::Storm { seconds: until.since(now.steady).as_secs() },
             Held::Grouping { until } => Why::Grouping { seconds: until.since(now.steady).as_secs() },
             Held::Retry { until, attempt, cause } => {
                 Why::Retry { attempt, seconds: until.since(now.steady).as_secs(), cause: cause.to_string() }
@@ -232,20 +302,20 @@ pub enum AskError {
     Refused(String),
 }
 
-/// Asks the watch that keeps its state in this folder how it is.
-pub fn ask_status(folder: &Path) -> Result<Status, AskError> {
-    let line = ask(folder, &Request::Status).map_err(|cause| match cause.kind() {
+/// Asks the watch that keeps its state in this folder.
+pub fn ask(folder: &Path, request: &Request) -> Result<Body, AskError> {
+    let line = converse(folder, request).map_err(|cause| match cause.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::NotRunning(folder.to_owned()),
         _ => AskError::Silent { folder: folder.to_owned(), cause },
     })?;
     match serde_json::from_slice(&line) {
-        Ok(Answer { version: VERSION, body: Body::Status(status) }) => Ok(status),
         Ok(Answer { body: Body::Error(error), .. }) => Err(AskError::Refused(error)),
+        Ok(Answer { version: VERSION, body }) => Ok(body),
         _ => Err(AskError::Foreign),
     }
 }
 
-fn ask(folder: &Path, request: &Request) -> io::Result<Vec<u8>> {
+fn converse(folder: &Path, request: &Request) -> io::Result<Vec<u8>> {
     let mut stream = UnixStream::connect(folder.join(SOCKET))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;

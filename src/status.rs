@@ -1,64 +1,21 @@
-//! The status log: one JSON object a line, in a file that `tail -F` can follow across rotation.
-
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+//! A line of the status log: which checks are True, what fails, and what counts towards it.
 
 use chrono::SecondsFormat;
 use chrono_tz::Tz;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
-use tracing_appender::rolling::{RollingFileAppender, Rotation};
 
 use crate::domain::rule::Hold;
 use crate::domain::snapshot::{Counting, Failing, Snapshot};
 use crate::domain::time::Now;
 
+/// The name of the log.
+pub const STATUS: &str = "status";
 /// The newest file is always to be found under this name.
 pub const LATEST: &str = "status.jsonl";
 
 /// A storm of ten thousand targets makes a line, not a disk full; the counts are whole.
 const MOST_LISTED: usize = 1_000;
-
-/// Writes status lines, a file a day, and keeps the last ones.
-pub struct StatusLog {
-    dir: PathBuf,
-    keep: usize,
-    appender: RollingFileAppender,
-}
-
-impl StatusLog {
-    /// Makes the folder if it is not there. Errors: no permission, no space, a file in the way.
-    pub fn open(dir: &Path, keep: usize) -> io::Result<Self> {
-        Ok(Self { dir: dir.to_owned(), keep, appender: appender(dir, "status", "jsonl", keep)? })
-    }
-
-    /// Writes a line at once; a clean stop loses none.
-    pub fn write(&mut self, line: &StatusLine<'_>) -> io::Result<()> {
-        let mut json = serde_json::to_vec(line)?;
-        json.push(b'\n');
-        // The folder may have been taken away under us: then start anew rather than write into nowhere.
-        if !self.dir.join(LATEST).exists() {
-            self.appender = appender(&self.dir, "status", "jsonl", self.keep)?;
-        }
-        self.appender.write_all(&json)?;
-        self.appender.flush()
-    }
-}
-
-/// A file a day named `prefix.DATE.suffix`, the last `keep` of them, and `prefix.suffix` always the newest.
-pub fn appender(dir: &Path, prefix: &str, suffix: &str, keep: usize) -> io::Result<RollingFileAppender> {
-    std::fs::create_dir_all(dir)?;
-    // The link is read from where it stands, not from where we do.
-    let dir = std::path::absolute(dir)?;
-    RollingFileAppender::builder()
-        .rotation(Rotation::DAILY)
-        .filename_prefix(prefix)
-        .filename_suffix(suffix)
-        .latest_symlink(format!("{prefix}.{suffix}"))
-        .max_log_files(keep)
-        .build(dir)
-        .map_err(io::Error::other)
-}
 
 /// A line of the status log, as DESIGN has it.
 #[derive(Debug, Serialize)]
@@ -215,28 +172,5 @@ mod tests {
     fn a_storm_is_one_line_that_says_how_much_it_leaves_out() {
         let line: serde_json::Value = serde_json::from_str(&line(&snapshot(10_000))).unwrap();
         assert_eq!((line["failing"].as_array().unwrap().len(), &line["failing_more"]), (1000, &9000.into()));
-    }
-
-    #[test]
-    fn old_files_go_and_the_newest_has_one_name() {
-        let folder = tempfile::tempdir().unwrap();
-        for day in 1..=9 {
-            std::fs::write(folder.path().join(format!("status.2026-01-0{day}.jsonl")), "{}\n").unwrap();
-        }
-        std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
-        let mut log = StatusLog::open(folder.path(), 3).unwrap();
-        let snapshot = snapshot(0);
-        let now = Now { wall: Utc::now(), steady: Steady::default() };
-        log.write(&StatusLine::new(&snapshot, "srv-01", chrono_tz::UTC, now)).unwrap();
-        let mut names: Vec<String> =
-            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        assert_eq!(names.iter().filter(|name| name.starts_with("status.2")).count(), 3, "{names:?}");
-        assert!(names.contains(&"notes.txt".to_owned()));
-        assert_eq!(std::fs::read_to_string(folder.path().join(LATEST)).unwrap().lines().count(), 1);
-
-        std::fs::remove_dir_all(folder.path()).unwrap();
-        log.write(&StatusLine::new(&snapshot, "srv-01", chrono_tz::UTC, now)).unwrap();
-        assert_eq!(std::fs::read_to_string(folder.path().join(LATEST)).unwrap().lines().count(), 1, "a folder taken away is made again");
     }
 }

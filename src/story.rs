@@ -7,12 +7,15 @@
 //! 12:00:00 terminals 10.0.0.7:fail(no reply) 10.0.0.8:pass{rtt=0.02}     a run of the check, every target of it
 //! 12:00:00 x5 30s terminals 10.0.0.7:fail                                the same, five times, half a minute apart
 //! 12:00:00 terminals took 5s 10.0.0.7:fail                               the same, begun five seconds before
+//! 12:00:00 fleet http://hub/:pass a:pass others missing(not listed)      what was found before and is not now; or: others kept
 //! 12:00:00 (uplink) 192.0.2.1:fail 192.0.2.2:noway                       a look at the own network; no route to the second
 //! 12:00:00 ops answers later 30s                                         what the channel says to its next message
 //! 12:00:00 ops answers nothing                                           no answer before the next restart
 //! 13:00:00 restart                                                       the watch ends and begins anew with what it kept
 //! 13:00:00 crash                                                         likewise, without a last save
 //! 13:00:00 reload                                                        it takes up the next configuration of the story
+//! 13:00:00 silence terminals/10.0.0.7 for 2h                              nobody is told of it for so long
+//! 13:00:00 unsilence terminals/10.0.0.7                                   or shorter
 //! 13:00:00 .                                                             time passes
 //! > 12:01:00 ops failed 10.0.0.7 #1: no reply                            what came of it
 //! ```
@@ -20,27 +23,26 @@
 //! Times are those of the file's time zone, on Friday 2026-11-20 or on a date written before them. The lines with
 //! `>` are made by [`Story::play`]; nothing else in a story depends on them.
 
+mod player;
 mod reader;
+mod recording;
 
-use std::collections::{HashMap, VecDeque};
 use std::fmt::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 
 use crate::config::{self, Environment, Registry, Source};
-use crate::domain::engine::{Delivery, Dispatch, Effect, Engine, Event, Input};
-use crate::domain::plan::Held;
+use crate::domain::engine::{Delivery, Input};
 use crate::domain::reading::Report;
-use crate::domain::state::State;
-use crate::domain::time::{Now, Steady};
 use crate::domain::uplink::UPLINK_CHECK;
 use crate::domain::watch::Watch;
 use crate::net::Net;
+use player::Player;
 use reader::Reader;
+pub use recording::{Recording, Replayed};
 
 /// A story, read and ready to be played.
 pub struct Story {
@@ -65,6 +67,8 @@ enum What {
     Restart,
     Crash,
     Reload,
+    Silence { about: String, lasting: Duration },
+    Unsilence { about: String },
     Nothing,
 }
 
@@ -97,26 +101,24 @@ impl Story {
         let mut player = Player::new(&self.watch, &self.later, self.steps.first().map_or_else(Utc::now, |step| step.at));
         for step in &self.steps {
             player.pass_time_until(step.at);
-            player.line = step.line;
+            player.at_line(step.line);
             match &step.what {
                 What::Report { check, report, took } => {
                     player.step(Input::Report { check: check.clone(), report: report.clone(), took: *took })
                 }
-                What::Answer { channel, answer } => player.answers.entry(channel.clone()).or_default().push_back(answer.clone()),
-                What::Restart => {
-                    let last = player.engine.linger();
-                    last.into_iter().for_each(|change| player.kept.apply(change));
-                    player.begin_anew();
-                }
+                What::Answer { channel, answer } => player.plan_answer(channel, answer.clone()),
+                What::Restart => player.restart(),
                 What::Crash => player.begin_anew(),
                 What::Reload => player.reload(),
+                What::Silence { about, lasting } => player.silence(about, *lasting),
+                What::Unsilence { about } => player.unsilence(about),
                 What::Nothing => {}
             }
         }
         let mut played = format!("{}\n---\n", self.config);
         for (index, line) in self.source.lines().enumerate().filter(|(_, line)| !line.starts_with('>')) {
             let _ = writeln!(played, "{line}");
-            for (_, told) in player.told.iter().filter(|(line, _)| *line == index) {
+            for (_, told) in player.told().iter().filter(|(line, _)| *line == index) {
                 let _ = writeln!(played, "> {told}");
             }
         }
@@ -167,148 +169,4 @@ impl fmt::Display for Difference {
         let shown = |line: &'_ Option<String>| line.clone().unwrap_or_else(|| "(the end of the file)".to_owned());
         write!(f, "  written: {}\n  played:  {}", shown(&self.written), shown(&self.played))
     }
-}
-
-/// The engine and channels that answer as the story says.
-struct Player<'a> {
-    engine: Engine,
-    watch: &'a Watch,
-    later: std::slice::Iter<'a, Watch>,
-    /// What a store would hold.
-    kept: State,
-    zone: Tz,
-    start: DateTime<Utc>,
-    now: DateTime<Utc>,
-    line: usize,
-    answers: HashMap<String, VecDeque<Option<Delivery>>>,
-    told: Vec<(usize, String)>,
-}
-
-impl<'a> Player<'a> {
-    fn new(watch: &'a Watch, later: &'a [Watch], start: DateTime<Utc>) -> Self {
-        let (engine, zone) = (Engine::new(watch.clone()), watch.zone);
-        Self {
-            engine,
-            watch,
-            later: later.iter(),
-            kept: State::default(),
-            zone,
-            start,
-            now: start,
-            line: 0,
-            answers: HashMap::new(),
-            told: Vec::new(),
-        }
-    }
-
-    /// A new life that knows what was kept, and nothing else.
-    fn begin_anew(&mut self) {
-        let (engine, effects) = Engine::restore(self.watch.clone(), self.kept.clone(), self.instant());
-        self.engine = engine;
-        self.follow(effects);
-        self.step(Input::Tick);
-    }
-
-    fn reload(&mut self) {
-        if let Some(next) = self.later.next() {
-            self.watch = next;
-            self.step(Input::Reload(next.clone()));
-        }
-    }
-
-    fn instant(&self) -> Now {
-        Now { wall: self.now, steady: Steady((self.now - self.start).to_std().unwrap_or_default()) }
-    }
-
-    /// Ticks whenever the engine asks for it.
-    fn pass_time_until(&mut self, until: DateTime<Utc>) {
-        while let Some(idle) = self.engine.idle_for(self.instant().steady) {
-            let next = self.now + idle.max(Duration::from_millis(1));
-            if next > until {
-                break;
-            }
-            self.now = next;
-            self.step(Input::Tick);
-        }
-        self.now = until;
-        self.step(Input::Tick);
-    }
-
-    fn step(&mut self, input: Input) {
-        let mut inputs = VecDeque::from([input]);
-        while let Some(input) = inputs.pop_front() {
-            let effects = self.engine.step(self.instant(), input);
-            inputs.extend(self.follow(effects));
-        }
-    }
-
-    /// Does what the engine asks for; the answers of the channels.
-    fn follow(&mut self, effects: Vec<Effect>) -> Vec<Input> {
-        let mut answers = Vec::new();
-        for effect in effects {
-            match effect {
-                Effect::Send(dispatch) => {
-                    let planned = self.answers.get_mut(dispatch.channel.as_ref()).and_then(VecDeque::pop_front);
-                    let outcome = planned.unwrap_or(Some(Delivery::Taken));
-                    self.tell(sent(&dispatch, outcome.as_ref()));
-                    answers.extend(outcome.map(|outcome| Input::Delivered { dispatch: dispatch.id, outcome }));
-                }
-                Effect::Log(event) => self.hold(&event),
-                Effect::Save(change) => self.kept.apply(change),
-                Effect::StatusTurned => {}
-            }
-        }
-        answers
-    }
-
-    fn hold(&mut self, event: &Event) {
-        match event {
-            Event::Held { channel, why: Held::Window { by, until }, .. } => {
-                let until = until.map_or_else(|| "ever".to_owned(), |until| self.clock(until));
-                self.tell(format!("{channel} held by {by} until {until}"));
-            }
-            Event::OverUntold { channel, incident, .. } => self.tell(format!("{channel} never told of #{incident}")),
-            _ => {}
-        }
-    }
-
-    fn tell(&mut self, text: String) {
-        let line = format!("{} {text}", self.clock(self.now));
-        self.told.push((self.line, line));
-    }
-
-    /// With the date where it is not the story's own.
-    fn clock(&self, at: DateTime<Utc>) -> String {
-        let local = at.with_timezone(&self.zone);
-        match local.date_naive() == self.start.with_timezone(&self.zone).date_naive() {
-            true => local.format("%H:%M:%S").to_string(),
-            false => local.format("%Y-%m-%d %H:%M:%S").to_string(),
-        }
-    }
-}
-
-/// `ops failed 10.0.0.7 #1: no reply; 2 of 3 fail (may be a repeat) - not taken`
-fn sent(dispatch: &Dispatch, outcome: Option<&Delivery>) -> String {
-    let notice = &dispatch.notice;
-    let listed = notice.incidents.iter().take(4).map(|incident| {
-        let target = Some(incident.target.key.as_ref()).filter(|key| !key.is_empty()).map(|key| format!(" {key}"));
-        let lasted = incident.until.map(|_| format!(" after {}", humantime::format_duration(incident.duration)));
-        format!("{} #{}: {}{}", target.unwrap_or_default(), incident.id, incident.reason, lasted.unwrap_or_default())
-    });
-    let mut text = format!("{} {}{}", dispatch.channel, notice.kind.name(), listed.collect::<Vec<_>>().join(";"));
-    if let Some(more) = notice.incidents.len().checked_sub(5) {
-        let _ = write!(text, "; {} more", more + 1);
-    }
-    if notice.repeat {
-        text.push_str(" (may be a repeat)");
-    }
-    text.push_str(match outcome {
-        Some(Delivery::Taken) => "",
-        Some(Delivery::Later { .. }) => " - not taken",
-        Some(Delivery::Never { .. }) => " - refused",
-        Some(Delivery::Broken { .. }) => " - broken",
-        Some(Delivery::Unsure { .. }) => " - unsure",
-        None => " - no answer yet",
-    });
-    text
 }

@@ -1,6 +1,8 @@
 //! The fake Bot API on a thread of its own, for the real program to talk to.
 
+use std::fs::File;
 use std::net::TcpListener;
+use std::path::Path;
 
 #[path = "../mocks/bot_api/mod.rs"]
 #[allow(dead_code)]
@@ -18,10 +20,19 @@ pub struct FakeBot {
 
 impl FakeBot {
     pub fn start(plan: &str) -> Self {
+        Self::serve(plan, None)
+    }
+
+    /// One that writes each receipt to this file and syncs it before it answers.
+    pub fn with_receipts(plan: &str, path: &Path) -> Self {
+        Self::serve(plan, Some(File::options().create(true).append(true).open(path).unwrap()))
+    }
+
+    fn serve(plan: &str, file: Option<File>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let shared = Shared::new(Bot { plan: bot_api::plan(plan).unwrap(), ..Bot::default() });
+        let shared = Shared::new(Bot { plan: bot_api::plan(plan).unwrap(), file, ..Bot::default() });
         let bot = shared.clone();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -30,9 +41,19 @@ impl FakeBot {
         Self { url, shared }
     }
 
-    /// The section of a channel that talks to this bot.
+    /// The section of a channel that talks to this bot, however much it says.
     pub fn section(&self) -> String {
-        format!(r#"{{ telegram: {{ token: "4200:CANARY-canary", chat_id: -100123, api_url: "{}" }} }}"#, self.url)
+        format!("{{ storm: off, {} }}", self.kind())
+    }
+
+    /// The kind of a channel that talks to this bot, with its settings.
+    pub fn kind(&self) -> String {
+        format!(r#"telegram: {{ token: "4200:CANARY-canary", chat_id: -100123, api_url: "{}" }}"#, self.url)
+    }
+
+    /// From now on it takes everything.
+    pub fn mend(&self) {
+        self.shared.lock().plan.clear();
     }
 
     pub fn receipts(&self) -> Vec<Receipt> {

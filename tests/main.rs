@@ -5,8 +5,11 @@
 
 mod bot;
 mod command_line;
+mod faults;
+mod hindsight;
 mod history;
 mod program;
+mod requests;
 mod restart;
 mod scenarios;
 mod service;
@@ -14,3 +17,4 @@ mod status;
 mod storm;
 mod walls;
 mod watch;
+mod web;

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Body;
@@ -155,7 +156,7 @@ async fn send_message(bot: &Shared, body: &str) -> Response {
     match step {
         Step::Ok => match refusal(&message) {
             Some(description) => error(400, &description, None),
-            None => ok(&sent(take(bot, &message), &message)),
+            None => ok(&sent(take(bot, &message, true), &message)),
         },
         Step::Retry(seconds) => {
             let parameters = json!({ "retry_after": seconds });
@@ -165,7 +166,7 @@ async fn send_message(bot: &Shared, body: &str) -> Response {
         Step::Error(code, description) => error(code, &description, None),
         Step::Moved(chat) => {
             if message["chat_id"] == json!(chat) {
-                return ok(&sent(take(bot, &message), &message));
+                return ok(&sent(take(bot, &message, true), &message));
             }
             let parameters = json!({ "migrate_to_chat_id": chat });
             error(400, "Bad Request: group chat was upgraded to a supergroup chat", Some(parameters))
@@ -177,11 +178,11 @@ async fn send_message(bot: &Shared, body: &str) -> Response {
         }
         Step::Empty => StatusCode::OK.into_response(),
         Step::Truncated => {
-            let id = take(bot, &message);
+            let id = take(bot, &message, false);
             (StatusCode::OK, format!("{{\"ok\":true,\"result\":{{\"message_id\":{id},\"da")).into_response()
         }
         Step::TakeAndHang => {
-            take(bot, &message);
+            take(bot, &message, false);
             std::future::pending().await
         }
         Step::Hang => std::future::pending().await,
@@ -246,10 +247,13 @@ fn parsed(html: &str) -> Result<String, usize> {
     if open.is_empty() { Ok(shown) } else { Err(html.len()) }
 }
 
-/// Notes the message, in the file before the answer leaves.
-fn take(bot: &Shared, message: &Value) -> usize {
+/// Notes the message, in the file before the answer leaves: when, what, and whether an answer says that it was taken.
+fn take(bot: &Shared, message: &Value, answered: bool) -> usize {
+    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
     let mut bot = bot.lock();
     let receipt = Receipt(json!({
+        "at": at,
+        "answered": answered,
         "chat_id": message["chat_id"],
         "topic": message["message_thread_id"],
         "text": message["text"],

@@ -19,8 +19,8 @@ pub fn write_event(event: &Event, turns: usize) {
             tracing::info!(%check, target = %incident.target.key, rule = %incident.rule, incident = incident.id, "recovered");
         }
         Event::Held { check, channel, count, why } => write_hold(check, channel, *count, why),
-        Event::Sending { check, channel, kind, incidents, attempt } => {
-            tracing::debug!(%check, %channel, kind, incidents = incidents.len(), attempt, "sending");
+        Event::Sending { checks, channel, kind, incidents, attempt } => {
+            tracing::debug!(checks = checks.len(), %channel, kind, incidents = incidents.len(), attempt, "sending");
         }
         Event::Taken { channel, kind, incidents } => {
             tracing::info!(%channel, kind, incidents = %numbers(incidents), "told");
@@ -38,6 +38,10 @@ pub fn write_event(event: &Event, turns: usize) {
         Event::OverUntold { check, channel, incident } => {
             tracing::info!(%check, %channel, incident, "over before it could be told, so not told");
         }
+        Event::Silenced(silence) => {
+            tracing::info!(silence = silence.id, about = %silence.scope, until = %silence.until.to_rfc3339(), by = %silence.by, comment = %silence.comment, "silenced");
+        }
+        Event::SilenceOver(silence) => tracing::info!(silence = silence.id, about = %silence.scope, "the silence is over"),
     }
 }
 
@@ -49,6 +53,10 @@ fn write_hold(check: &str, channel: &str, count: usize, why: &Held) {
         Held::Window { by, until: None } => {
             tracing::warn!(check, channel, count, window = %by, "held by windows that are never open together");
         }
+        Held::Silence { id, until } => {
+            tracing::info!(check, channel, count, silence = id, until = %until.to_rfc3339(), "held by a silence")
+        }
+        Held::Storm { until: _ } => tracing::info!(check, channel, count, "many messages: what follows goes in one"),
         Held::Grouping { .. } => tracing::debug!(check, channel, count, "waiting for more to tell together"),
         Held::Retry { attempt, cause, .. } => tracing::debug!(check, channel, count, attempt, %cause, "waiting for the channel"),
         Held::Busy => {}

@@ -46,13 +46,16 @@ impl Sender {
     pub fn send(&self, dispatch: Dispatch, commit: Commit) {
         let Some(channel) = self.channels.iter().find(|channel| channel.name == dispatch.channel) else { return };
         let (notifier, channel_texts) = (channel.notifier.clone(), channel.texts.clone());
-        let check_texts = self.checks.get(&dispatch.notice.check).cloned().unwrap_or_default();
+        let check_texts = match &dispatch.notice.checks[..] {
+            [check] => self.checks.get(check).cloned().unwrap_or_default(),
+            _ => Texts::default(),
+        };
         let (words, answers) = (self.words.clone(), self.answers.clone());
         tokio::spawn(async move {
             commit.settled(PATIENCE).await;
             let (message, trouble) = words.message(&dispatch.notice, &[&check_texts, &channel_texts], notifier.limits());
             if let Some(trouble) = trouble {
-                tracing::warn!(check = %dispatch.notice.check, channel = %dispatch.channel, %trouble, "a template did not work here, the built-in text went out");
+                tracing::warn!(message = %dispatch.notice.key(), channel = %dispatch.channel, %trouble, "a template did not work here, the built-in text went out");
             }
             // A notifier that breaks down must not leave its channel waiting for ever.
             let sent = tokio::spawn(async move { notifier.send(&message).await }).await;

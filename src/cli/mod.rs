@@ -2,11 +2,16 @@
 //!
 //! 0: good. 1: something fails (a target, the file that was validated). 2: it could not be done.
 
+mod ask;
 mod check;
+mod explain;
 mod history;
 mod incidents;
 mod notify;
+mod reload;
+mod replay;
 mod run;
+mod silence;
 mod status;
 mod table;
 mod test;
@@ -55,6 +60,8 @@ Examples:
   vakhta run                           keep watch; Ctrl-C ends it
   vakhta run -c /etc/vakhta/checks.yaml
   vakhta status                        how is the running watch, and why was nobody told?
+  vakhta explain terminals             what was decided about its last incident?
+  vakhta silence terminals --for 2h    nobody is told of it for two hours
   vakhta incidents --since 7d          what failed lately?
   vakhta history terminals 10.0.0.7    how did its numbers go?
 
@@ -79,6 +86,31 @@ enum Command {
         after_help = "It asks the watch over a socket in its state folder, as the user it runs as.\n\nExamples:\n  vakhta status\n  vakhta status --json | jq '.waiting[]'\n\nExit codes: 0 every check is True, 1 something fails, 2 no watch answers."
     )]
     Status(status::Arguments),
+    /// Have the running watch take up the edited checks.yaml, or say what that would change
+    #[command(
+        after_help = "A broken file changes nothing and is printed with its problems. SIGHUP does the same.\n\nExamples:\n  vakhta reload --dry-run\n  vakhta reload\n\nExit codes: 0 taken up, 1 the file is wrong, 2 no watch answers."
+    )]
+    Reload(reload::Arguments),
+    /// Have nobody told of a check or one of its targets for a while; it is looked at all the same
+    #[command(
+        after_help = "What still fails at its end is told then, once. What was told before and recovers is told then too.\n\nExamples:\n  vakhta silence 'billing api' --for 2h --comment 'new release'\n  vakhta silence terminals/10.0.0.7 --until 2026-11-21T09:00:00+03:00\n  vakhta silence --all --for 30m"
+    )]
+    Silence(silence::Arguments),
+    /// List the silences
+    Silences(silence::ListArguments),
+    /// End silences before their time
+    #[command(after_help = "Examples:\n  vakhta unsilence 3\n  vakhta unsilence terminals/10.0.0.7\n  vakhta unsilence --all")]
+    Unsilence(silence::EndArguments),
+    /// Tell what was decided about an incident, and why somebody was or was not told
+    #[command(
+        after_help = "It reads events.jsonl in the log folder; the watch need not run.\n\nExamples:\n  vakhta explain 'billing api'\n  vakhta explain terminals/10.0.0.7\n  vakhta explain '#1042'\n\nExit codes: 0 it is over or there was none, 1 it still fails, 2 it could not be done."
+    )]
+    Explain(explain::Arguments),
+    /// Play recorded days through this configuration: who would have been told what
+    #[command(
+        after_help = "Examples:\n  vakhta replay logs/readings.2026-11-20.jsonl\n  vakhta replay -c other.yaml logs/status.*.jsonl\n\nEvery channel takes everything at once. A status holds what failed but no values: rules about values need readings."
+    )]
+    Replay(replay::Arguments),
     /// Show how the numbers of a check went
     #[command(
         after_help = "Examples:\n  vakhta history 'this machine'\n  vakhta history terminals 10.0.0.7 rtt --since 7d\n  vakhta history terminals 10.0.0.7 rtt --json"
@@ -113,6 +145,7 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         // `vakhta check | head -1` is no error.
         Err(error) if is_broken_pipe(&error) => ExitCode::from(GOOD),
+        Err(error) if error.is::<Reported>() => ExitCode::from(COULD_NOT),
         Err(error) => {
             complain(&format!("{error:#}"));
             ExitCode::from(COULD_NOT)
@@ -127,6 +160,12 @@ fn dispatch(cli: &Cli) -> anyhow::Result<u8> {
         Command::Check(arguments) => check::run(file, arguments),
         Command::Validate => validate::run(file),
         Command::Status(arguments) => status::run(file, arguments),
+        Command::Reload(arguments) => reload::run(file, arguments),
+        Command::Silence(arguments) => silence::begin(file, arguments),
+        Command::Silences(arguments) => silence::list(file, arguments),
+        Command::Unsilence(arguments) => silence::end(file, arguments),
+        Command::Explain(arguments) => explain::run(file, arguments),
+        Command::Replay(arguments) => replay::run(file, arguments),
         Command::History(arguments) => history::run(file, arguments),
         Command::Incidents(arguments) => incidents::run(file, arguments),
         Command::Test(arguments) => test::run(arguments),
@@ -152,6 +191,11 @@ fn locate(named: Option<&Path>) -> anyhow::Result<PathBuf> {
         }),
     }
 }
+
+/// What is wrong has been said already.
+#[derive(Debug, thiserror::Error)]
+#[error("it was said already")]
+struct Reported;
 
 /// The configuration, or nothing after its problems were printed.
 fn load(named: Option<&Path>) -> anyhow::Result<Option<Config>> {

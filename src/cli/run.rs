@@ -1,6 +1,7 @@
 //! `vakhta run`: the watch, from its banner to its goodbye.
 
 use std::io::IsTerminal;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,14 +12,17 @@ use tracing_subscriber::fmt::time::ChronoLocal;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use super::{COULD_NOT, GOOD, say};
-use crate::app::{self, Reload, Tally};
+use crate::app::{self, Reload, Tally, Wish};
 use crate::clock::Clock;
-use crate::config::{self, Config, LogSettings, Report};
-use crate::domain::reading::Reason;
+use crate::config::{self, Config, LogSettings};
+use crate::journal;
 use crate::net::Net;
 use crate::notify::text::{Language, Words};
 use crate::status;
 use crate::store::Store;
+
+/// How often an edited file is looked for.
+const LOOK_AT_FILE: Duration = Duration::from_secs(2);
 
 pub fn run(file: Option<&Path>) -> anyhow::Result<u8> {
     let path = super::locate(file)?;
@@ -28,6 +32,7 @@ pub fn run(file: Option<&Path>) -> anyhow::Result<u8> {
     let started = Instant::now();
     let runtime = super::runtime()?;
     let tally = runtime.block_on(async {
+        outlive_signals()?;
         let clock = Clock::system();
         let opened = Store::open(&config.state_dir, clock.now()).await?;
         let clock = clock.going_on_at(opened.steady);
@@ -35,10 +40,14 @@ pub fn run(file: Option<&Path>) -> anyhow::Result<u8> {
         let stop = CancellationToken::new();
         let ends = stop_at_signal(stop.clone())?;
         let (edits, edited) = mpsc::channel(1);
-        let reloads = reload_at_signal(path.clone(), edits)?;
-        let tally = app::run(config, opened, clock, edited, stop).await;
-        ends.abort();
-        reloads.abort();
+        let (wishes, wished) = mpsc::channel(4);
+        let hangups = wish_at_signal(wishes.clone())?;
+        let edit = config.reload_on_change.then(|| tokio::spawn(wish_at_edit(path.clone(), wishes.clone())));
+        let reader = tokio::spawn(read_as_wished(path.clone(), wished, edits));
+        let tally = app::run(config, opened, clock, app::Edits { wishes, reloads: edited }, stop).await;
+        for task in [ends, hangups, reader].iter().chain(&edit) {
+            task.abort();
+        }
         tally
     });
     // A look that hangs in the kernel must not hold the end up.
@@ -74,35 +83,58 @@ fn stop_at_signal(stop: CancellationToken) -> anyhow::Result<tokio::task::JoinHa
     }))
 }
 
-/// Each SIGHUP has the file read anew; a broken one changes nothing.
-fn reload_at_signal(path: PathBuf, edits: mpsc::Sender<Reload>) -> anyhow::Result<tokio::task::JoinHandle<()>> {
+/// Signals that would end the program, sent by a mistake or by a limit: whatever is written then fails with an error.
+fn outlive_signals() -> anyhow::Result<()> {
+    for signum in [libc::SIGUSR1, libc::SIGUSR2, libc::SIGALRM, libc::SIGXFSZ] {
+        // What is listened for once does not end the program any more.
+        drop(signal(SignalKind::from_raw(signum))?);
+    }
+    Ok(())
+}
+
+/// Each SIGHUP has the file read anew.
+fn wish_at_signal(wishes: mpsc::Sender<Wish>) -> anyhow::Result<tokio::task::JoinHandle<()>> {
     let mut hangup = signal(SignalKind::hangup())?;
-    Ok(tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            let file = path.clone();
-            let read = tokio::task::spawn_blocking(move || config::load(&file, &config::System, &Net::new())).await;
-            let reload = match read {
-                Ok(Ok(config)) => Ok(config),
-                Ok(Err(report)) => Err(refused(&path, &report)),
-                Err(broken) => Err(format!("could not be read: {broken}").into()),
-            };
-            if edits.send(reload).await.is_err() {
+    Ok(tokio::spawn(async move { while hangup.recv().await.is_some() && wishes.send(Wish::unasked()).await.is_ok() {} }))
+}
+
+/// Likewise a file that has changed and stands still again.
+async fn wish_at_edit(path: PathBuf, wishes: mpsc::Sender<Wish>) {
+    let look = || {
+        let metadata = std::fs::metadata(&path).ok()?;
+        Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
+    };
+    let (mut taken, mut last) = (look(), look());
+    loop {
+        tokio::time::sleep(LOOK_AT_FILE).await;
+        let now = look();
+        // A file that is gone for a moment is being replaced.
+        if now.is_some() && now == last && now != taken {
+            taken = now;
+            if wishes.send(Wish::unasked()).await.is_err() {
                 return;
             }
         }
-    }))
+        last = now;
+    }
 }
 
-/// All of it in the log, the first problem for the channels.
-fn refused(path: &Path, report: &Report) -> Reason {
-    tracing::error!(problems = report.count(), "{} is not taken up, the watch goes on as before:\n{report}", path.display());
-    let text = report.to_string();
-    let first = text.lines().next().unwrap_or_default();
-    match report.count() {
-        1 => format!("was edited and is not taken up: {first}"),
-        count => format!("was edited and is not taken up: {first} (and {} more)", count - 1),
+/// Reads the file anew for whoever wishes it; the watch makes of it what is right.
+async fn read_as_wished(path: PathBuf, mut wishes: mpsc::Receiver<Wish>, edits: mpsc::Sender<Reload>) {
+    while let Some(wish) = wishes.recv().await {
+        let file = path.clone();
+        let read = tokio::task::spawn_blocking(move || config::load(&file, &config::System, &Net::new())).await;
+        let config = match read {
+            Ok(config) => config,
+            Err(broken) => {
+                tracing::error!(%broken, "the file could not be read");
+                continue;
+            }
+        };
+        if edits.send(Reload { config: Box::new(config), wish }).await.is_err() {
+            return;
+        }
     }
-    .into()
 }
 
 fn banner(config: &Config, path: &Path) -> String {
@@ -128,7 +160,7 @@ fn goodbye(tally: Tally, lasted: Duration) -> String {
 /// To standard error, or to `vakhta.log` beside the status log; the guard writes the rest out at the end.
 fn start_log(log: &LogSettings) -> anyhow::Result<Option<tracing_appender::non_blocking::WorkerGuard>> {
     let (writer, guard) = if log.to_file {
-        let appender = status::appender(&log.dir, "vakhta", "log", log.keep)?;
+        let appender = journal::appender(&log.dir, "vakhta", "log", log.keep)?;
         let (writer, guard) = tracing_appender::non_blocking(appender);
         (BoxMakeWriter::new(writer), Some(guard))
     } else {

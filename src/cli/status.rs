@@ -1,32 +1,28 @@
 //! `vakhta status`: how the running watch is, what fails, and why somebody was not told yet.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use anyhow::bail;
 
 use anstyle::{AnsiColor, Style};
 
 use super::table::{Cell, Table};
-use super::{COULD_NOT, FAILING, GOOD, print_line};
-use crate::control::{self, OpenIncident, Status};
+use super::{FAILING, GOOD, print_line};
+use crate::control::{self, Body, OpenIncident, Request, Status};
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// The watch's state folder, where its checks.yaml cannot be read here [default: `state_dir` of checks.yaml]
-    #[arg(long, value_name = "FOLDER")]
-    state_dir: Option<PathBuf>,
+    #[command(flatten)]
+    watch: super::ask::Watch,
 }
 
 pub fn run(file: Option<&Path>, arguments: &Arguments) -> anyhow::Result<u8> {
-    let folder = match &arguments.state_dir {
-        Some(folder) => folder.clone(),
-        None => match super::load(file)? {
-            Some(config) => config.state_dir,
-            None => return Ok(COULD_NOT),
-        },
+    let Body::Status(status) = arguments.watch.ask(file, &Request::Status)? else {
+        bail!("the running watch answers something else; restart it, or ask with the program that it runs");
     };
-    let status = control::ask_status(&folder)?;
     if arguments.json {
         print_line(&serde_json::to_string_pretty(&status)?)?;
     } else {
@@ -41,7 +37,12 @@ fn print(status: &Status) -> anyhow::Result<()> {
     print_checks(status)?;
     print_incidents("\nopen incidents", &status.incidents, status.incidents_more)?;
     print_incidents("\nthe watch's own trouble", &status.trouble, 0)?;
-    print_waiting(status)
+    print_waiting(status)?;
+    if !status.silences.is_empty() {
+        print_line("\nsilences")?;
+        super::silence::print(&status.silences)?;
+    }
+    Ok(())
 }
 
 fn print_checks(status: &Status) -> anyhow::Result<()> {

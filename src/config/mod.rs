@@ -3,6 +3,7 @@
 mod budget;
 mod defaults;
 mod fill;
+mod outline;
 mod reference;
 mod report;
 mod resolve;
@@ -12,11 +13,13 @@ mod sections;
 mod source;
 mod tree;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use fill::{Environment, System};
+pub use outline::Outline;
 pub use report::Report;
 pub use source::Source;
 
@@ -66,6 +69,12 @@ pub struct Config {
     pub language: Language,
     pub log: LogSettings,
     pub state_dir: PathBuf,
+    /// Where it is served over HTTP, and the look at this machine that other watches ask for.
+    pub web: Option<(WebSettings, Arc<dyn Check>)>,
+    /// Whether the file is taken up when it was edited, without being asked.
+    pub reload_on_change: bool,
+    /// To compare it with another.
+    pub outline: Outline,
     /// Nothing: no history is kept.
     pub history: Option<HistorySettings>,
 }
@@ -89,6 +98,13 @@ pub struct ConfiguredChannel {
     pub texts: Texts,
 }
 
+/// `web:` of the file.
+#[derive(Debug, Clone)]
+pub struct WebSettings {
+    pub listen: SocketAddr,
+    pub token: Option<Secret>,
+}
+
 /// `log:` of the file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogSettings {
@@ -97,6 +113,8 @@ pub struct LogSettings {
     /// How many days of files are kept.
     pub keep: usize,
     pub status_every: Duration,
+    /// Whether readings are recorded.
+    pub readings: bool,
     /// Whether the daemon's own log goes to a file in `dir` instead of stderr.
     pub to_file: bool,
 }

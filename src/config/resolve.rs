@@ -11,6 +11,7 @@ mod history;
 mod needs;
 mod rules;
 mod uplink;
+mod web;
 mod windows;
 
 use std::collections::HashMap;
@@ -26,7 +27,7 @@ use serde_yaml::{Mapping, Value};
 use super::report::Finding;
 use super::sections::{FileSection, LanguageSection, LevelSection, LogSection, LogTarget, TextsSection};
 use super::tree::{Content, Entry, Node};
-use super::{Config, Environment, Language, LogSettings, Registry, Texts};
+use super::{Config, Environment, Language, LogSettings, Outline, Registry, Texts};
 use crate::domain::watch::Watch;
 use crate::domain::window::Window;
 use crate::net::Net;
@@ -76,6 +77,7 @@ impl<'a> Resolver<'a> {
         let (channels, channel_plans) = self.channels();
         let (checks, check_plans) = self.checks(&channel_plans);
         let (uplink, cut_off_after) = file.uplink.and_then(|section| self.uplink(section)).unzip();
+        let web = file.web.and_then(|section| self.web(section));
         let history = self.history(file.history);
         let host = file.host.filter(|host| !host.trim().is_empty()).unwrap_or_else(|| self.env.host_name());
         Config {
@@ -89,6 +91,9 @@ impl<'a> Resolver<'a> {
                 LanguageSection::Russian => Language::Russian,
             },
             log: self.log(file.log),
+            web,
+            reload_on_change: file.reload_on_change,
+            outline: Outline::of(self.tree),
             state_dir: self.folder.join(file.state_dir.unwrap_or_else(|| "state".into())),
             history,
         }
@@ -151,6 +156,7 @@ impl<'a> Resolver<'a> {
             },
             keep: section.keep.into(),
             status_every: section.status_every.0,
+            readings: section.readings,
             to_file: section.to == LogTarget::File,
         }
     }

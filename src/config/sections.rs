@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 use serde_yaml::Value;
 
 use crate::domain::rule::Hold;
-use crate::domain::watch::Severity;
+use crate::domain::watch::{Severity, Storm};
 use crate::settings::{Period, Secret, Size};
 
 /// The whole file.
@@ -28,8 +28,13 @@ pub struct FileSection {
     pub language: LanguageSection,
     /// Where state is kept. A relative path starts at the folder of this file. Default: `state`.
     pub state_dir: Option<PathBuf>,
+    /// Whether a running watch takes this file up by itself when it was edited: looked at every few seconds, and taken up
+    /// once it stands still and is right. Lists of targets in files of their own need `vakhta reload`. Default: false.
+    pub reload_on_change: bool,
     /// Vakhta's own log and the status log.
     pub log: LogSection,
+    /// Where the watch is served over HTTP: `/status` for another Vakhta, `/metrics` for Prometheus, `/healthz`. Absent: nowhere.
+    pub web: Option<WebSection>,
     /// Where people are told: a name for each, and under it one kind with its settings.
     /// Absent: one channel `console`.
     #[schemars(with = "serde_json::Value")]
@@ -50,6 +55,16 @@ pub struct FileSection {
     checks: IgnoredAny,
 }
 
+/// Where the watch is served over HTTP.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WebSection {
+    /// Address and port, such as `127.0.0.1:8080`; other machines reach `0.0.0.0:8080`, which takes a `token`.
+    pub listen: String,
+    /// What programs show as `Authorization: Bearer …` to read `/status` and `/metrics`. Absent: nothing, on this machine only.
+    pub token: Option<Secret>,
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum LanguageSection {
     #[default]
@@ -63,7 +78,7 @@ pub enum LanguageSection {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSection {
-    /// The folder of `status.jsonl`. A relative path starts at the folder of this file. Default: `logs`.
+    /// The folder of `status.jsonl` and `events.jsonl`. A relative path starts at the folder of this file. Default: `logs`.
     pub dir: PathBuf,
     /// How much Vakhta says of itself. Default: `info`.
     pub level: LevelSection,
@@ -71,6 +86,9 @@ pub struct LogSection {
     pub keep: u16,
     /// How often the status is written when nothing changes, from `1s` up. Default: `1m`.
     pub status_every: Period,
+    /// Whether all that the checks see is recorded in `readings.jsonl`, for `vakhta replay`. A reading takes some 50 bytes.
+    /// Default: false.
+    pub readings: bool,
     /// Where Vakhta's own log goes: stderr, or `vakhta.log` in `dir`. Default: `stderr`.
     pub to: LogTarget,
 }
@@ -82,6 +100,7 @@ impl Default for LogSection {
             level: LevelSection::Info,
             keep: 14,
             status_every: Period(Duration::from_secs(60)),
+            readings: false,
             to: LogTarget::Stderr,
         }
     }
@@ -233,7 +252,17 @@ pub struct ChannelSection {
     /// Whether it is told when something is good again. Default: true.
     pub recoveries: Option<bool>,
     /// Whether it is told, when its window opens, what failed and was over in the meantime. Default: false.
+    /// What was over because the channel itself took nothing is listed in any case.
     pub digest: Option<bool>,
+    /// After so many messages in so long, such as `3 in 1m`, what follows waits and goes as one message about all checks;
+    /// so does at once what would be more. `off`: each check has its own. Default: `3 in 1m` for channels that people
+    /// read (`telegram`, `email`), `off` for the others.
+    pub storm: Option<StormSection>,
+    /// A channel that took nothing for so long is told of what is owed by then in one digest. Default: `1h`.
+    pub max_age: Option<Period>,
+    /// The name of another channel that is told in place of this one while this one takes nothing until it is mended (a
+    /// bad token, a chat that is gone), and of what it refuses for good. Absent: none.
+    pub fallback: Option<String>,
     /// Texts of this channel in place of the file's.
     pub templates: TextsSection,
 }
@@ -245,7 +274,7 @@ pub struct ChannelSection {
 pub struct CheckSection {
     /// What the check is called in messages, logs and on the page; one check a name.
     pub name: Option<String>,
-    /// How often it looks, from `100ms` up. Default: `30s`.
+    /// How often it looks, from `100ms` up. Default: `30s`, of the `metrics` kind `15m`.
     pub every: Option<Period>,
     /// How long one look at one target may take, at most `10m`. Default: `5s`.
     pub timeout: Option<Period>,
@@ -341,6 +370,50 @@ pub struct RuleKeys {
     pub notify: Option<Vec<Value>>,
     /// In place of the check's.
     pub severity: Option<SeveritySection>,
+}
+
+/// `3 in 1m`, or `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StormSection(pub Option<Storm>);
+
+impl JsonSchema for StormSection {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Storm".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "So many messages in so long (`3 in 1m`), or `off`",
+            "type": "string",
+            "pattern": "^(off|[1-9][0-9]* in .+)$"
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for StormSection {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const EXPECTED: &str = "a number of messages and a duration such as `3 in 1m`, or `off`";
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = StormSection;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(EXPECTED)
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<StormSection, E> {
+                if text.trim() == "off" {
+                    return Ok(StormSection(None));
+                }
+                let (messages, per) = text.split_once(" in ").ok_or_else(|| E::custom(format!("expected {EXPECTED}")))?;
+                let messages = messages.trim().parse().ok().filter(|count| (1..=100).contains(count));
+                let messages = messages.ok_or_else(|| E::custom("the number of messages is 1 to 100"))?;
+                let Period(per) = Period::parse(per.trim()).map_err(E::custom)?;
+                if per.is_zero() || per > Duration::from_secs(3600) {
+                    return Err(E::custom("the duration is more than nothing and at most `1h`"));
+                }
+                Ok(StormSection(Some(Storm { messages, per })))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
 }
 
 /// A count in a row (`3`), or a length of time (`10m`).

@@ -19,8 +19,10 @@ use super::{Answer, Body, Request, SOCKET};
 
 /// So many are heard at once; the others wait until one of these is done or out of time.
 const AT_ONCE: usize = 4;
-/// From the first byte of a request to the last of its answer.
+/// For the request to come and for its answer to be fetched.
 const LONGEST: Duration = Duration::from_secs(3);
+/// For the watch to answer: it may have a large file to read.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// The longest request, in bytes.
 const LONGEST_LINE: u64 = 4096;
 /// After a knock that could not be heard: no descriptors are left, say.
@@ -89,7 +91,7 @@ async fn hear(listener: UnixListener, questions: mpsc::Sender<Question>) {
         let questions = questions.clone();
         tokio::spawn(async move {
             // Whoever is too slow, or leaves, gets no answer.
-            let _ = timeout(LONGEST, serve(stream, &questions)).await;
+            let _ = serve(stream, &questions).await;
             drop(seat);
         });
     }
@@ -99,9 +101,9 @@ async fn hear(listener: UnixListener, questions: mpsc::Sender<Question>) {
 async fn serve(mut stream: UnixStream, questions: &mpsc::Sender<Question>) -> io::Result<()> {
     let mut line = Vec::new();
     let (from, mut to) = stream.split();
-    BufReader::new(from.take(LONGEST_LINE)).read_until(b'\n', &mut line).await?;
+    timeout(LONGEST, BufReader::new(from.take(LONGEST_LINE)).read_until(b'\n', &mut line)).await??;
     let answer = match serde_json::from_slice(&line) {
-        Ok(request) => match put(request, questions).await {
+        Ok(request) => match timeout(PATIENCE, put(request, questions)).await? {
             Some(answer) => answer,
             None => return Ok(()),
         },
@@ -109,7 +111,7 @@ async fn serve(mut stream: UnixStream, questions: &mpsc::Sender<Question>) -> io
     };
     let mut text = serde_json::to_vec(&answer)?;
     text.push(b'\n');
-    to.write_all(&text).await?;
+    timeout(LONGEST, to.write_all(&text)).await??;
     to.shutdown().await
 }
 

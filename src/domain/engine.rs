@@ -11,6 +11,7 @@ use super::message::Notice;
 use super::plan::Held;
 use super::reading::{Reading, Reason, Report, Target};
 use super::rule::{Hold, Judge, Rule};
+use super::silence::{Silence, SilenceId};
 use super::state::Change;
 use super::telling::{Desk, DeskKey};
 use super::time::{Now, Steady};
@@ -25,11 +26,24 @@ pub const OWN: &str = "(vakhta)";
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
     /// A check has looked, and took so long for it.
-    Report { check: Arc<str>, report: Report, took: std::time::Duration },
+    Report {
+        check: Arc<str>,
+        report: Report,
+        took: std::time::Duration,
+    },
     /// A channel has answered.
-    Delivered { dispatch: u64, outcome: Delivery },
+    Delivered {
+        dispatch: u64,
+        outcome: Delivery,
+    },
     /// The watch itself is in trouble with something, or not any more.
-    Own { target: Arc<str>, trouble: Option<Reason> },
+    Own {
+        target: Arc<str>,
+        trouble: Option<Reason>,
+    },
+    /// Nobody is to be told of something for a while; its number and its beginning are given by the engine.
+    Silence(Silence),
+    Unsilence(SilenceId),
     /// The configuration was edited.
     Reload(Watch),
     /// Time has passed.
@@ -100,7 +114,7 @@ pub enum Event {
         why: Held,
     },
     Sending {
-        check: Arc<str>,
+        checks: Vec<Arc<str>>,
         channel: Arc<str>,
         kind: &'static str,
         incidents: Vec<IncidentId>,
@@ -124,6 +138,9 @@ pub enum Event {
         channel: Arc<str>,
         incident: IncidentId,
     },
+    Silenced(Silence),
+    /// Its time was over, or somebody ended it.
+    SilenceOver(Silence),
 }
 
 /// State and decisions of the watch.
@@ -139,6 +156,9 @@ pub struct Engine {
     /// By index of `watch.channels`.
     pub(super) lanes: Vec<Lane>,
     pub(super) desks: BTreeMap<DeskKey, Desk>,
+    /// Those that are not over.
+    pub(super) silences: BTreeMap<SilenceId, Silence>,
+    pub(super) next_silence: SilenceId,
     pub(super) next_incident: IncidentId,
     pub(super) next_dispatch: u64,
     /// The wall clock minus the steady one at the last step: when it moves, hours are looked at anew.
@@ -159,6 +179,8 @@ impl Engine {
             watch,
             ledger: Ledger::default(),
             desks: BTreeMap::new(),
+            silences: BTreeMap::new(),
+            next_silence: 1,
             next_incident: 1,
             next_dispatch: 1,
             offset: None,
@@ -170,6 +192,7 @@ impl Engine {
     pub fn step(&mut self, now: Now, input: Input) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.notice_clock_jump(now);
+        self.end_silences(now, &mut effects);
         match input {
             Input::Report { check, report, took } => {
                 if let Some(fail_after) = self.watch.cut_off_after.filter(|_| *check == *UPLINK_CHECK) {
@@ -180,6 +203,8 @@ impl Engine {
             }
             Input::Delivered { dispatch, outcome } => self.settle(dispatch, outcome, now, &mut effects),
             Input::Own { target, trouble } => self.note_own(&target, trouble, now, &mut effects),
+            Input::Silence(asked) => self.silence(asked, now, &mut effects),
+            Input::Unsilence(id) => self.unsilence(id, &mut effects),
             Input::Reload(watch) => self.reload(watch, now, &mut effects),
             Input::Tick => {}
         }
@@ -190,7 +215,7 @@ impl Engine {
     /// How long until a `Tick` is wanted, if nothing else happens before.
     pub fn idle_for(&self, now: Steady) -> Option<std::time::Duration> {
         let desks = self.desks.iter().flat_map(|(key, desk)| {
-            let ready = desk.ready.and_then(|_| self.lanes[key.channel].free_at());
+            let ready = desk.ready.and_then(|_| self.lanes[key.channel].free_at(self.watch.channels[key.channel].storm));
             desk.due.into_iter().chain(ready)
         });
         desks.min().map(|due| due.since(now))

@@ -1,5 +1,6 @@
 //! A lane is one channel: one message at a time, and after a refusal nothing until its back-off is over.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::ledger::Told;
 use super::message::Kind;
 use super::plan::{Held, back_off};
 use super::time::{Now, Steady};
+use super::watch::Storm;
 
 /// An attempt so long after the last back-off ended is no retry.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(60);
@@ -20,6 +22,8 @@ const PROBE_BROKEN: Duration = Duration::from_secs(3600);
 pub struct Lane {
     pub(super) sending: Option<Sending>,
     pub(super) refusals: Refusals,
+    /// When it took its last messages, as many as a storm may have.
+    taken: VecDeque<Steady>,
 }
 
 /// What a channel did not take lately, and when it is tried again.
@@ -30,34 +34,69 @@ pub struct Refusals {
     pub since: Option<Steady>,
     /// Nothing is sent before, and why.
     pub retry: Option<(Steady, Arc<str>)>,
+    /// It takes nothing until someone mends it.
+    pub broken: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sending {
     pub dispatch: u64,
-    pub check: usize,
     pub kind: Kind,
-    /// With what the ledger said before.
-    pub incidents: Vec<(IncidentId, Told)>,
+    pub parts: Vec<Part>,
     /// Since when it was owed: its place among what waits, should it be refused.
     pub owed_since: Option<Steady>,
 }
 
+/// One incident of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Part {
+    pub check: usize,
+    pub incident: IncidentId,
+    /// What is owed of it; a digest holds all sorts.
+    pub owed: Kind,
+    /// What the ledger said before.
+    pub before: Told,
+}
+
 impl Lane {
-    /// When the back-off ends, unless an answer is awaited.
-    pub fn free_at(&self) -> Option<Steady> {
-        match &self.sending {
-            Some(_) => None,
-            None => Some(self.refusals.retry.as_ref().map_or(Steady::default(), |(until, _)| *until)),
-        }
+    /// When back-off and storm end, unless an answer is awaited.
+    pub fn free_at(&self, storm: Option<Storm>) -> Option<Steady> {
+        let retry = self.refusals.retry.as_ref().map(|(until, _)| *until);
+        let free = retry.max(self.calm_at(storm)).unwrap_or_default();
+        self.sending.is_none().then_some(free)
     }
 
-    pub(super) fn hold(&self, now: Now) -> Option<Held> {
+    pub(super) fn hold(&self, storm: Option<Storm>, now: Now) -> Option<Held> {
         if self.sending.is_some() {
             return Some(Held::Busy);
         }
-        let (until, cause) = self.refusals.retry.as_ref().filter(|(until, _)| *until > now.steady)?;
-        Some(Held::Retry { until: *until, attempt: self.refusals.count + 1, cause: cause.clone() })
+        if let Some((until, cause)) = self.refusals.retry.as_ref().filter(|(until, _)| *until > now.steady) {
+            return Some(Held::Retry { until: *until, attempt: self.refusals.count + 1, cause: cause.clone() });
+        }
+        let until = self.calm_at(storm).filter(|until| *until > now.steady)?;
+        Some(Held::Storm { until })
+    }
+
+    /// Whether so many more messages would be a storm.
+    pub(super) fn is_too_much(&self, storm: Option<Storm>, more: usize, now: Steady) -> bool {
+        let Some(storm) = storm else { return false };
+        let recent = self.taken.iter().filter(|at| now.since(**at) < storm.per).count();
+        recent + more > storm.messages as usize
+    }
+
+    /// Notes that the channel has, or may have, taken a message.
+    pub(super) fn note_taken(&mut self, storm: Option<Storm>, now: Steady) {
+        self.taken.push_back(now);
+        while self.taken.len() > storm.map_or(0, |storm| storm.messages as usize) {
+            self.taken.pop_front();
+        }
+    }
+
+    /// When one more message is no storm any more.
+    fn calm_at(&self, storm: Option<Storm>) -> Option<Steady> {
+        let storm = storm?;
+        let last = self.taken.len().checked_sub(storm.messages as usize)?;
+        self.taken.get(last).map(|at| *at + storm.per)
     }
 }
 
@@ -79,6 +118,7 @@ impl Refusals {
             Delivery::Unsure { cause } => (back_off(attempts), cause),
             Delivery::Broken { cause } => (PROBE_BROKEN, cause),
         };
+        self.broken = matches!(outcome, Delivery::Broken { .. });
         self.count = attempts;
         self.since.get_or_insert(now);
         self.retry = Some((now + wait, cause.clone()));

@@ -12,6 +12,8 @@ use super::time::Steady;
 pub enum Told {
     #[default]
     No,
+    /// Not yet, though it was owed: the channel did not take it, or had other messages to take.
+    Missed,
     /// On its way; the answer is not known yet.
     Sending,
     Yes,

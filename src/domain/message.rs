@@ -16,10 +16,10 @@ use super::watch::Severity;
 pub enum Kind {
     /// First, so that the end of an older incident is told before the start of a newer one.
     Recovered,
+    /// What failed and was over before it could be told; after a long outage of the channel all that it missed.
+    Digest,
     Failed,
     Reminder,
-    /// What failed and was over before it could be told.
-    Digest,
 }
 
 impl Kind {
@@ -38,16 +38,17 @@ impl Kind {
 pub struct Notice {
     pub kind: Kind,
     pub host: Arc<str>,
-    pub check: Arc<str>,
+    /// Which it is about: at least one.
+    pub checks: Vec<Arc<str>>,
     /// The check's comment and those of the rules involved, a line each.
     pub comment: String,
     /// The highest of its incidents.
     pub severity: Severity,
     pub labels: BTreeMap<String, String>,
     pub time: DateTime<Tz>,
-    /// Targets of the check that fail now.
+    /// Targets of the checks that fail now.
     pub failing: usize,
-    /// Targets of the check.
+    /// Targets of the checks.
     pub total: usize,
     /// This may be the second copy of a message.
     pub repeat: bool,
@@ -59,6 +60,7 @@ pub struct Notice {
 #[derive(Debug, Clone, PartialEq)]
 pub struct NoticeIncident {
     pub id: IncidentId,
+    pub check: Arc<str>,
     pub target: Arc<Target>,
     pub rule: Arc<str>,
     pub reason: Reason,
@@ -73,9 +75,12 @@ pub struct NoticeIncident {
 }
 
 impl Notice {
-    /// The same for every copy of this message.
+    /// The same for every copy of this message, and for no other: one reminder is not another.
     pub fn key(&self) -> String {
         let first = self.incidents.first().map_or(0, |incident| incident.id);
-        format!("{first}-{}", self.kind.name())
+        match self.kind {
+            Kind::Reminder => format!("{first}-{}-{}", self.kind.name(), self.time.timestamp()),
+            _ => format!("{first}-{}", self.kind.name()),
+        }
     }
 }

@@ -10,6 +10,7 @@ pub mod plan;
 pub mod reading;
 pub mod restore;
 pub mod rule;
+pub mod silence;
 pub mod snapshot;
 pub mod state;
 pub mod telling;

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::incident::Incident;
 use super::ledger::{Entry, Told};
 use super::message::Kind;
+use super::silence::SilenceId;
 use super::time::{Now, Steady};
 use super::watch::{ChannelPlan, CheckPlan, Route};
 use super::window::Window;
@@ -52,7 +53,7 @@ pub fn standing(incident: &Incident, entry: Entry, route: Option<&Route>, channe
     }
     if incident.is_open() {
         return match entry.failed {
-            Told::No | Told::Unsure | Told::Sending => Standing::Owed(Kind::Failed),
+            Told::No | Told::Missed | Told::Unsure | Told::Sending => Standing::Owed(Kind::Failed),
             Told::Never => Standing::Told,
             Told::Yes => check.remind.map_or(Standing::Told, |every| Standing::DueAt(entry.told_at + every)),
         };
@@ -60,6 +61,7 @@ pub fn standing(incident: &Incident, entry: Entry, route: Option<&Route>, channe
     match (entry.failed, entry.recovered) {
         (Told::Never, _) | (_, Told::Never) => Standing::Done(Because::Refused),
         (_, Told::Yes) => Standing::Done(Because::ToldAll),
+        (Told::Missed, _) => Standing::Owed(Kind::Digest),
         (Told::No | Told::Sending, _) if channel.digest => Standing::Owed(Kind::Digest),
         (Told::No | Told::Sending, _) => Standing::Done(Because::OverUntold),
         (Told::Yes | Told::Unsure, _) if !channel.recoveries => Standing::Done(Because::RecoveriesOff),
@@ -72,10 +74,14 @@ pub fn standing(incident: &Incident, entry: Entry, route: Option<&Route>, channe
 pub enum Held {
     /// Outside the hours; nothing if the windows are never open together.
     Window { by: Arc<str>, until: Option<DateTime<Utc>> },
+    /// Somebody asked for silence.
+    Silence { id: SilenceId, until: DateTime<Utc> },
     /// More of this check may follow in the same message.
     Grouping { until: Steady },
     /// The channel did not take the last message.
     Retry { until: Steady, attempt: u32, cause: Arc<str> },
+    /// The channel was told enough for now: what follows goes in one message.
+    Storm { until: Steady },
     /// Another message is on its way to this channel.
     Busy,
 }

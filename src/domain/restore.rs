@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::board::{CheckState, Taken, TargetState, Turned, close};
 use super::engine::{Effect, Engine, own_target};
-use super::incident::{ClosedBy, Closing};
+use super::incident::{ClosedBy, Closing, Incident};
 use super::lane::Lane;
 use super::ledger::Entry;
 use super::reading::Target;
@@ -23,6 +23,7 @@ use super::watch::{ChannelPlan, CheckPlan, Severity, Watch};
 /// What the watch itself needs besides its channels: targets of its own check.
 pub const STATE: &str = "state";
 pub const CONFIGURATION: &str = "configuration";
+pub const WEB: &str = "web";
 pub const HISTORY: &str = "history";
 
 impl Engine {
@@ -31,6 +32,7 @@ impl Engine {
         kept.ledger.values_mut().for_each(Entry::forget_answers);
         let (mut engine, mut effects) = (Self::new(watch), Vec::new());
         engine.next_incident = kept.next_incident;
+        (engine.silences, engine.next_silence) = (kept.silences, kept.next_silence);
         engine.ledger.entries = kept.ledger;
         for (lane, channel) in engine.lanes.iter_mut().zip(&engine.watch.channels) {
             lane.refusals = kept.refusals.remove(&channel.name).unwrap_or_default();
@@ -66,7 +68,7 @@ impl Engine {
 
     /// All that has to be kept, as a store that saw every change has it.
     pub fn state(&self) -> State {
-        let mut state = State { next_incident: self.next_incident, ..State::default() };
+        let mut state = State { next_incident: self.next_incident, next_silence: self.next_silence, ..State::default() };
         for (plan, board) in self.watch.checks.iter().zip(&self.board) {
             for target in board.targets() {
                 for (rule, tracker) in plan.rules.iter().zip(&target.trackers) {
@@ -78,6 +80,7 @@ impl Engine {
             }
         }
         state.ledger = self.ledger.entries.clone();
+        state.silences = self.silences.clone();
         for (channel, lane) in self.watch.channels.iter().zip(&self.lanes) {
             state.apply(Change::Refusals { channel: channel.name.clone(), refusals: lane.refusals.clone() });
         }
@@ -93,11 +96,24 @@ impl Engine {
         changes
     }
 
+    /// Open incidents that this configuration would close, because it does not watch what they are about.
+    pub fn closed_by(&self, watch: &Watch) -> Vec<(Arc<str>, &Incident)> {
+        let mut closed = Vec::new();
+        for (plan, board) in self.watch.checks.iter().zip(&self.board).take(self.own) {
+            let kept = watch.checks.iter().find(|kept| kept.name == plan.name);
+            let is_kept = |rule: &str| kept.is_some_and(|kept| kept.rules.iter().any(|kept| *kept.identity == *rule));
+            let gone = board.incidents.values().filter(|incident| incident.is_open() && !is_kept(&incident.rule));
+            closed.extend(gone.map(|incident| (plan.name.clone(), incident)));
+        }
+        closed
+    }
+
     /// Takes up an edited configuration: what has the same names goes on as if nothing had happened.
     pub(super) fn reload(&mut self, watch: Watch, now: Now, effects: &mut Vec<Effect>) {
         let mut old = std::mem::replace(self, Self::new(watch));
         self.next_incident = old.next_incident;
         self.next_dispatch = old.next_dispatch;
+        (self.silences, self.next_silence) = (std::mem::take(&mut old.silences), old.next_silence);
         self.offset = old.offset;
         self.back_since = old.back_since;
         self.ledger = std::mem::take(&mut old.ledger);
@@ -163,20 +179,19 @@ impl Engine {
     /// Channels keep their back-off and the message that is on its way to them.
     fn keep_lanes(&mut self, old: &[ChannelPlan], lanes: Vec<Lane>, moved: &[Option<usize>], effects: &mut Vec<Effect>) {
         for (channel, mut lane) in old.iter().zip(lanes) {
-            if let Some(sending) = &mut lane.sending
-                && let Some(check) = moved[sending.check]
-            {
-                sending.check = check;
+            for part in lane.sending.iter_mut().flat_map(|sending| &mut sending.parts) {
+                // What is being told is not forgotten, so its check is somewhere.
+                part.check = moved[part.check].unwrap_or(self.own);
             }
             if let Some(index) = self.watch.channels.iter().position(|now| now.name == channel.name) {
                 self.lanes[index] = lane;
                 continue;
             }
             // Nobody will hear the answer.
-            for (id, _) in lane.sending.iter().flat_map(|sending| &sending.incidents) {
-                let entry = self.ledger.change(*id, &channel.name);
+            for part in lane.sending.iter().flat_map(|sending| &sending.parts) {
+                let entry = self.ledger.change(part.incident, &channel.name);
                 entry.forget_answers();
-                effects.push(Effect::Save(Change::Ledger { incident: *id, channel: channel.name.clone(), entry: *entry }));
+                effects.push(Effect::Save(Change::Ledger { incident: part.incident, channel: channel.name.clone(), entry: *entry }));
             }
         }
     }
@@ -191,7 +206,7 @@ impl Engine {
 
     fn is_own_target(&self, key: &str) -> bool {
         let has_uplink = self.watch.cut_off_after.is_some();
-        [STATE, CONFIGURATION, HISTORY].contains(&key)
+        [STATE, CONFIGURATION, WEB, HISTORY].contains(&key)
             || has_uplink && key == UPLINK
             || self.watch.channels.iter().any(|channel| *own_target(&channel.name).key == *key)
     }

@@ -78,6 +78,11 @@ impl Engine {
         })
     }
 
+    /// The names of the channels, in the order of the file.
+    pub fn channels(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.watch.channels.iter().map(|channel| &channel.name)
+    }
+
     /// Everything that is owed to somebody and not told yet, with the reasons that the log gets.
     pub fn waiting(&self, now: Now) -> Vec<Waiting> {
         let mut waiting = Vec::new();
@@ -90,8 +95,9 @@ impl Engine {
                     count,
                     why,
                 };
-                if let Some(sending) = self.lanes[channel].sending.as_ref().filter(|sending| sending.check == check) {
-                    waiting.push(entry(sending.kind, sending.incidents.len(), None));
+                if let Some(sending) = &self.lanes[channel].sending {
+                    let parts = sending.parts.iter().filter(|part| part.check == check).count();
+                    waiting.extend((parts > 0).then(|| entry(sending.kind, parts, None)));
                 }
                 waiting
                     .extend(self.held(DeskKey { check, channel }, now).into_iter().map(|(kind, count, why)| entry(kind, count, Some(why))));
@@ -108,7 +114,7 @@ impl Engine {
         let why = match until > now.steady {
             true => Held::Grouping { until },
             // A channel that is free takes it with the next step.
-            false => self.lanes[key.channel].hold(now).unwrap_or(Held::Busy),
+            false => self.lane_hold(key.channel, now).unwrap_or(Held::Busy),
         };
         let mut held: Vec<_> = found.owed.iter().map(|(kind, incidents)| (*kind, incidents.len(), why.clone())).collect();
         for (kind, why) in found.held {

@@ -7,6 +7,7 @@ use super::incident::{Incident, IncidentId};
 use super::lane::Refusals;
 use super::ledger::Entry;
 use super::reading::Target;
+use super::silence::{Silence, SilenceId};
 use super::tracker::Tracker;
 
 /// Which rule on which target of which check. Thresholds are no part of it: editing one changes nothing.
@@ -30,6 +31,8 @@ pub enum Change {
     Ledger { incident: IncidentId, channel: Arc<str>, entry: Entry },
     /// What the channel refused lately.
     Refusals { channel: Arc<str>, refusals: Refusals },
+    /// Begun; nothing when it is over.
+    Silence { id: SilenceId, silence: Option<Silence> },
 }
 
 /// All that a watch takes with it from one life to the next.
@@ -42,12 +45,22 @@ pub struct State {
     pub ledger: BTreeMap<(IncidentId, Arc<str>), Entry>,
     /// Of channels that did not take the last message.
     pub refusals: BTreeMap<Arc<str>, Refusals>,
+    pub silences: BTreeMap<SilenceId, Silence>,
+    pub next_silence: SilenceId,
     pub next_incident: IncidentId,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { trackers: BTreeMap::new(), incidents: BTreeMap::new(), ledger: BTreeMap::new(), refusals: BTreeMap::new(), next_incident: 1 }
+        Self {
+            trackers: BTreeMap::new(),
+            incidents: BTreeMap::new(),
+            ledger: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            silences: BTreeMap::new(),
+            next_silence: 1,
+            next_incident: 1,
+        }
     }
 }
 
@@ -79,6 +92,13 @@ impl State {
                 } else {
                     self.refusals.insert(channel, refusals);
                 }
+            }
+            Change::Silence { id, silence } => {
+                self.next_silence = self.next_silence.max(id + 1);
+                match silence {
+                    Some(silence) => self.silences.insert(id, silence),
+                    None => self.silences.remove(&id),
+                };
             }
         }
     }

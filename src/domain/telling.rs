@@ -4,12 +4,14 @@
 //! anew from incidents and ledger whenever something about it may have changed. [`Lane`](super::lane::Lane)s
 //! take from the desks what was owed first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::board::CheckState;
 use super::engine::{Delivery, Dispatch, Effect, Engine, Event, own_target};
 use super::incident::{ClosedBy, Incident, IncidentId};
-use super::lane::{Lane, Sending};
+use super::lane::{Lane, Part, Sending};
 use super::ledger::Told;
 use super::message::{Kind, Notice, NoticeIncident};
 use super::plan::{Because, Held, Standing, standing, window_hold};
@@ -18,8 +20,11 @@ use super::state::Change;
 use super::time::{Now, Steady};
 use super::watch::{ChannelPlan, CheckPlan, Route};
 
+/// Of what was over before a channel could be told it hears the last ones: a dead channel must not fill the memory.
+const MOST_DIGESTED: usize = 30;
 /// A channel that has taken nothing for so long is told of through the others.
 const SILENT_TOO_LONG: Duration = Duration::from_secs(600);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeskKey {
     pub check: usize,
@@ -50,6 +55,8 @@ pub(super) struct Found {
     pub held: Vec<(Kind, Held)>,
     due: Option<Steady>,
     over_untold: Vec<IncidentId>,
+    /// Over, and more than a digest of this check holds.
+    too_old: Vec<IncidentId>,
     done: Vec<IncidentId>,
 }
 
@@ -85,18 +92,24 @@ impl Engine {
     fn look_at_desk(&mut self, key: DeskKey, now: Now, effects: &mut Vec<Effect>) {
         let found = self.find(key, now);
         let (check, channel) = (self.watch.checks[key.check].name.clone(), self.watch.channels[key.channel].name.clone());
-        for incident in &found.over_untold {
+        for incident in found.over_untold.iter().chain(&found.too_old) {
             effects.push(Effect::Log(Event::OverUntold { check: check.clone(), channel: channel.clone(), incident: *incident }));
+        }
+        for incident in &found.too_old {
+            self.mark(*incident, &channel, Kind::Digest, Told::Never, effects);
         }
         self.forget_done(key.check, &found.done, effects);
 
         let group_wait = self.watch.checks[key.check].group_wait;
+        let hold = self.lane_hold(key.channel, now);
         let Some(desk) = self.desks.get_mut(&key) else { return };
-        desk.dirty = false;
+        // What was let go of may have been the last thing that somebody had to hear of.
+        desk.dirty = !found.too_old.is_empty();
         desk.due = found.due;
         desk.ready = None;
         let count = found.owed.values().map(Vec::len).sum::<usize>();
         let mut held = found.held.last().map(|(_, why)| (found.held.len(), why.clone()));
+        let mut missed = false;
         if count > 0 {
             let since = *desk.owed_since.get_or_insert(now.steady);
             let until = found.grouped_until(since, group_wait);
@@ -105,7 +118,8 @@ impl Engine {
                 held = Some((count, Held::Grouping { until }));
             } else {
                 desk.ready = Some(since);
-                held = self.lanes[key.channel].hold(now).map(|why| (count, why)).or(held);
+                missed = hold.is_some();
+                held = hold.map(|why| (count, why)).or(held);
             }
         } else {
             desk.owed_since = None;
@@ -114,18 +128,30 @@ impl Engine {
         if why != desk.held {
             desk.held = why;
             if let Some((count, why)) = held.filter(|(_, why)| *why != Held::Busy) {
-                effects.push(Effect::Log(Event::Held { check, channel, count, why }));
+                effects.push(Effect::Log(Event::Held { check, channel: channel.clone(), count, why }));
             }
         }
-        if desk.due.is_none() && desk.ready.is_none() {
+        if desk.due.is_none() && desk.ready.is_none() && !desk.dirty {
             self.desks.remove(&key);
         }
+        // What could be told if only the channel took it is told even if it is over by then.
+        for (incident, told) in found.owed.get(&Kind::Failed).into_iter().flatten() {
+            if missed && *told == Told::No {
+                self.mark(*incident, &channel, Kind::Failed, Told::Missed, effects);
+            }
+        }
+    }
+
+    fn mark(&mut self, incident: IncidentId, channel: &Arc<str>, kind: Kind, told: Told, effects: &mut Vec<Effect>) {
+        let entry = self.ledger.change(incident, channel);
+        *entry.told(kind) = told;
+        effects.push(Effect::Save(Change::Ledger { incident, channel: channel.clone(), entry: *entry }));
     }
 
     /// Open incidents minus the ledger, for one check and one channel.
     pub(super) fn find(&self, key: DeskKey, now: Now) -> Found {
         let (plan, channel) = (&self.watch.checks[key.check], &self.watch.channels[key.channel]);
-        let mut found = Found::default();
+        let (mut found, mut digests) = (Found::default(), Vec::new());
         for incident in self.board[key.check].incidents.values() {
             let route = self.route(key.check, incident, channel);
             let entry = self.ledger.entry(incident.id, &channel.name);
@@ -148,7 +174,11 @@ impl Engine {
                 }
             };
             let Some(route) = route else { continue };
-            match window_hold(plan, route, channel, now) {
+            if kind == Kind::Digest {
+                digests.push(incident.id);
+            }
+            let silence = self.silence_hold(key.check, &incident.target.key);
+            match silence.or_else(|| window_hold(plan, route, channel, now)) {
                 None => {
                     let told = match kind {
                         Kind::Failed => entry.failed,
@@ -158,12 +188,19 @@ impl Engine {
                     found.owed.entry(kind).or_default().push((incident.id, told));
                 }
                 Some(hold) => {
-                    if let Held::Window { until: Some(until), .. } = &hold {
+                    if let Held::Window { until: Some(until), .. } | Held::Silence { until, .. } = &hold {
                         let due = now.steady + (*until - now.wall).to_std().unwrap_or_default();
                         found.due = Some(found.due.map_or(due, |sooner| sooner.min(due)));
                     }
                     found.held.push((kind, hold));
                 }
+            }
+        }
+        let too_many = digests.len().saturating_sub(MOST_DIGESTED);
+        if too_many > 0 {
+            found.too_old = digests.drain(..too_many).collect();
+            if let Some(owed) = found.owed.get_mut(&Kind::Digest) {
+                owed.retain(|(incident, _)| digests.contains(incident));
             }
         }
         found
@@ -177,11 +214,23 @@ impl Engine {
         }
         // Whoever heard that it failed hears that it is not watched any more, whatever the lists say now.
         let removed = incident.closed.is_some_and(|closing| closing.by == ClosedBy::Removal);
-        if removed && self.ledger.entry(incident.id, &channel.name).failed != Told::No {
+        if removed && !matches!(self.ledger.entry(incident.id, &channel.name).failed, Told::No | Told::Missed) {
             return self.watch.checks[self.own].notify.iter().find(|route| route.channel == channel.name);
         }
         let rule = plan.rules.iter().find(|rule| rule.identity == incident.rule)?;
-        rule.notify.as_ref().unwrap_or(&plan.notify).iter().find(|route| route.channel == channel.name)
+        let routes = rule.notify.as_ref().unwrap_or(&plan.notify);
+        let own = routes.iter().find(|route| route.channel == channel.name);
+        own.or_else(|| self.stand_in(routes, incident, channel))
+    }
+
+    /// The route of another channel that this one stands in for.
+    fn stand_in<'a>(&'a self, routes: &'a [Route], incident: &Incident, channel: &ChannelPlan) -> Option<&'a Route> {
+        let begun = self.ledger.entry(incident.id, &channel.name).failed != Told::No;
+        self.watch.channels.iter().zip(&self.lanes).find_map(|(other, lane)| {
+            let refused = lane.refusals.broken || self.ledger.entry(incident.id, &other.name).failed == Told::Never;
+            let needed = other.fallback.as_ref() == Some(&channel.name) && (refused || begun);
+            routes.iter().find(|route| needed && route.channel == other.name)
+        })
     }
 
     /// Lets go of closed incidents that no channel has to hear of any more.
@@ -201,87 +250,140 @@ impl Engine {
         }
     }
 
+    /// Why the channel takes no message now.
+    pub(super) fn lane_hold(&self, channel: usize, now: Now) -> Option<Held> {
+        self.lanes[channel].hold(self.watch.channels[channel].storm, now)
+    }
+
     /// Gives the channel its next message, if it can take one and one is owed.
     fn send_next(&mut self, channel: usize, now: Now, effects: &mut Vec<Effect>) {
-        while self.lanes[channel].hold(now).is_none() {
+        while self.lane_hold(channel, now).is_none() {
             let ready = self.desks.iter().filter(|(key, _)| key.channel == channel);
-            let Some((_, key)) = ready.filter_map(|(key, desk)| Some((desk.ready?, *key))).min() else { return };
-            self.look_at_desk(key, now, effects);
-            if self.desks.get(&key).is_none_or(|desk| desk.ready.is_none()) {
+            let mut ready: Vec<(Steady, DeskKey)> = ready.filter_map(|(key, desk)| Some((desk.ready?, *key))).collect();
+            ready.sort_unstable();
+            let Some((_, first)) = ready.first().copied() else { return };
+            self.look_at_desk(first, now, effects);
+            if self.desks.get(&first).is_none_or(|desk| desk.ready.is_none()) {
                 continue;
             }
-            let Some((kind, incidents)) = self.find(key, now).owed.into_iter().next() else { return };
-            self.send(key, kind, incidents, now, effects);
+            let owed = self.find(first, now).owed;
+            let Some((kind, incidents)) = owed.into_iter().next() else { return };
+            let lane = &self.lanes[channel];
+            let plan = &self.watch.channels[channel];
+            let away = lane.refusals.since.is_some_and(|since| now.steady.since(since) >= plan.max_age);
+            if away && kind != Kind::Reminder {
+                self.send(channel, Kind::Digest, self.all_owed(&ready, now), now, effects);
+            } else if lane.is_too_much(plan.storm, ready.len(), now.steady) {
+                self.send(channel, kind, self.owed_alike(&ready, kind, now), now, effects);
+            } else {
+                let part = |(incident, before)| Part { check: first.check, incident, owed: kind, before };
+                self.send(channel, kind, incidents.into_iter().map(part).collect(), now, effects);
+            }
         }
     }
 
-    fn send(&mut self, key: DeskKey, kind: Kind, incidents: Vec<(IncidentId, Told)>, now: Now, effects: &mut Vec<Effect>) {
-        let channel = self.watch.channels[key.channel].name.clone();
-        let notice = self.notice(key.check, kind, &incidents, now);
-        let ids: Vec<_> = incidents.iter().map(|(id, _)| *id).collect();
-        for id in &ids {
-            let entry = self.ledger.change(*id, &channel);
-            *entry.told(kind) = Told::Sending;
-            effects.push(Effect::Save(Change::Ledger { incident: *id, channel: channel.clone(), entry: *entry }));
+    /// What every desk owes first, as far as it is of this kind: the order within a check is kept.
+    fn owed_alike(&self, ready: &[(Steady, DeskKey)], kind: Kind, now: Now) -> Vec<Part> {
+        let mut parts = Vec::new();
+        for (_, key) in ready {
+            if let Some((owed, incidents)) = self.find(*key, now).owed.into_iter().next().filter(|(owed, _)| *owed == kind) {
+                parts.extend(incidents.into_iter().map(|(incident, before)| Part { check: key.check, incident, owed, before }));
+            }
+        }
+        parts
+    }
+
+    /// All that the channel missed; reminders follow by themselves.
+    fn all_owed(&self, ready: &[(Steady, DeskKey)], now: Now) -> Vec<Part> {
+        let mut parts = Vec::new();
+        for (_, key) in ready {
+            for (owed, incidents) in self.find(*key, now).owed.into_iter().filter(|(owed, _)| *owed != Kind::Reminder) {
+                parts.extend(incidents.into_iter().map(|(incident, before)| Part { check: key.check, incident, owed, before }));
+            }
+        }
+        parts.sort_unstable_by_key(|part| part.incident);
+        parts
+    }
+
+    fn send(&mut self, index: usize, kind: Kind, parts: Vec<Part>, now: Now, effects: &mut Vec<Effect>) {
+        let channel = self.watch.channels[index].name.clone();
+        let notice = self.notice(kind, &parts, now);
+        for part in &parts {
+            let entry = self.ledger.change(part.incident, &channel);
+            *entry.told(part.owed) = Told::Sending;
+            effects.push(Effect::Save(Change::Ledger { incident: part.incident, channel: channel.clone(), entry: *entry }));
+        }
+        let mut owed_since: Option<Steady> = None;
+        for check in checks_of(&parts) {
+            if let Some(desk) = self.desks.get_mut(&DeskKey { check, channel: index }) {
+                owed_since = owed_since.into_iter().chain(desk.owed_since.take()).min();
+                desk.dirty = true;
+            }
         }
         let id = self.next_dispatch;
         self.next_dispatch += 1;
-        let lane = &mut self.lanes[key.channel];
-        let owed_since = self.desks.get(&key).and_then(|desk| desk.owed_since);
-        lane.sending = Some(Sending { dispatch: id, check: key.check, kind, incidents, owed_since });
+        let lane = &mut self.lanes[index];
+        let incidents = parts.iter().map(|part| part.incident).collect();
+        lane.sending = Some(Sending { dispatch: id, kind, parts, owed_since });
         let attempt = lane.refusals.count + 1;
         effects.push(Effect::Log(Event::Sending {
-            check: notice.check.clone(),
+            checks: notice.checks.clone(),
             channel: channel.clone(),
             kind: kind.name(),
-            incidents: ids,
+            incidents,
             attempt,
         }));
         effects.push(Effect::Send(Dispatch { id, channel, attempt, notice }));
-        if let Some(desk) = self.desks.get_mut(&key) {
-            desk.owed_since = None;
-            desk.dirty = true;
-        }
     }
 
     /// Writes down what the channel answered.
     pub(super) fn settle(&mut self, dispatch: u64, outcome: Delivery, now: Now, effects: &mut Vec<Effect>) {
         let awaited = |lane: &Lane| lane.sending.as_ref().is_some_and(|sending| sending.dispatch == dispatch);
         let Some((index, lane)) = self.lanes.iter_mut().enumerate().find(|(_, lane)| awaited(lane)) else { return };
-        let Some(Sending { check, kind, incidents, owed_since, .. }) = lane.sending.take() else { return };
+        let Some(Sending { kind, parts, owed_since, .. }) = lane.sending.take() else { return };
         let before = lane.refusals.clone();
         let again_in = lane.refusals.count(&outcome, now.steady);
+        if matches!(outcome, Delivery::Taken | Delivery::Unsure { .. }) {
+            lane.note_taken(self.watch.channels[index].storm, now.steady);
+        }
         let channel = self.watch.channels[index].name.clone();
         if lane.refusals != before {
             effects.push(Effect::Save(Change::Refusals { channel: channel.clone(), refusals: lane.refusals.clone() }));
         }
-        for (id, before) in &incidents {
-            let entry = self.ledger.change(*id, &channel);
+        for part in &parts {
+            let entry = self.ledger.change(part.incident, &channel);
             let after = match &outcome {
                 // The next reminder is another one.
-                Delivery::Taken | Delivery::Unsure { .. } | Delivery::Never { .. } if kind == Kind::Reminder => Told::No,
+                Delivery::Taken | Delivery::Unsure { .. } | Delivery::Never { .. } if part.owed == Kind::Reminder => Told::No,
                 Delivery::Taken => Told::Yes,
-                Delivery::Later { .. } | Delivery::Broken { .. } => *before,
+                Delivery::Later { .. } | Delivery::Broken { .. } if part.owed == Kind::Failed && part.before == Told::No => Told::Missed,
+                Delivery::Later { .. } | Delivery::Broken { .. } => part.before,
                 Delivery::Unsure { .. } => Told::Unsure,
                 Delivery::Never { .. } => Told::Never,
             };
-            *entry.told(kind) = after;
-            if matches!(kind, Kind::Failed | Kind::Reminder) && !matches!(outcome, Delivery::Later { .. } | Delivery::Broken { .. }) {
+            *entry.told(part.owed) = after;
+            let reached = !matches!(outcome, Delivery::Later { .. } | Delivery::Broken { .. });
+            if reached && matches!(part.owed, Kind::Failed | Kind::Reminder) {
                 entry.told_at = now.steady;
             }
-            effects.push(Effect::Save(Change::Ledger { incident: *id, channel: channel.clone(), entry: *entry }));
+            effects.push(Effect::Save(Change::Ledger { incident: part.incident, channel: channel.clone(), entry: *entry }));
         }
-        let ids = incidents.iter().map(|(id, _)| *id).collect();
+        let ids = parts.iter().map(|part| part.incident).collect();
         effects.push(Effect::Log(match &outcome {
             Delivery::Taken => Event::Taken { channel: channel.clone(), kind: kind.name(), incidents: ids },
             _ => Event::NotTaken { channel: channel.clone(), kind: kind.name(), incidents: ids, outcome: outcome.clone(), again_in },
         }));
-        let desk = self.desks.entry(DeskKey { check, channel: index }).or_default();
-        desk.dirty = true;
-        if outcome != Delivery::Taken {
-            desk.owed_since = owed_since.or(desk.owed_since);
+        for check in checks_of(&parts) {
+            let desk = self.desks.entry(DeskKey { check, channel: index }).or_default();
+            desk.dirty = true;
+            if outcome != Delivery::Taken {
+                desk.owed_since = owed_since.or(desk.owed_since);
+            }
         }
         self.note_own_trouble(index, &outcome, now, effects);
+        if matches!(outcome, Delivery::Never { .. } | Delivery::Broken { .. }) && self.watch.channels[index].fallback.is_some() {
+            self.look_everywhere();
+        }
     }
 
     /// A channel in trouble is an incident of the watch itself, which the other channels hear of.
@@ -305,25 +407,31 @@ impl Engine {
         }
     }
 
-    fn notice(&self, check: usize, kind: Kind, incidents: &[(IncidentId, Told)], now: Now) -> Notice {
-        let (plan, board) = (&self.watch.checks[check], &self.board[check]);
-        let incidents_of: Vec<&Incident> = incidents.iter().filter_map(|(id, _)| board.incidents.get(id)).collect();
+    fn notice(&self, kind: Kind, parts: &[Part], now: Now) -> Notice {
+        let incidents: Vec<(&CheckPlan, &Incident)> = parts
+            .iter()
+            .filter_map(|part| Some((&self.watch.checks[part.check], self.board[part.check].incidents.get(&part.incident)?)))
+            .collect();
+        let checks = checks_of(parts);
+        let sum = |of: fn(&CheckState) -> usize| checks.iter().map(|check| of(&self.board[*check])).sum();
+        let (first, alone) = (&self.watch.checks[checks.first().copied().unwrap_or(self.own)], checks.len() == 1);
         let zone = self.watch.zone;
         Notice {
             kind,
             host: self.watch.host.clone(),
-            check: plan.name.clone(),
-            comment: comments(plan, &incidents_of),
-            severity: incidents_of.iter().map(|incident| incident.severity).max().unwrap_or_default(),
-            labels: plan.labels.clone(),
+            checks: checks.iter().map(|check| self.watch.checks[*check].name.clone()).collect(),
+            comment: if alone { comments(first, &incidents) } else { String::new() },
+            severity: incidents.iter().map(|(_, incident)| incident.severity).max().unwrap_or_default(),
+            labels: if alone { first.labels.clone() } else { BTreeMap::new() },
             time: now.wall.with_timezone(&zone),
-            failing: board.failing(),
-            total: board.total(),
-            repeat: incidents.iter().any(|(_, told)| *told == Told::Unsure),
-            incidents: incidents_of
+            failing: sum(CheckState::failing),
+            total: sum(CheckState::total),
+            repeat: parts.iter().any(|part| part.before == Told::Unsure),
+            incidents: incidents
                 .into_iter()
-                .map(|incident| NoticeIncident {
+                .map(|(plan, incident)| NoticeIncident {
                     id: incident.id,
+                    check: plan.name.clone(),
                     target: incident.target.clone(),
                     rule: incident.rule.clone(),
                     reason: incident.reason.clone(),
@@ -340,10 +448,15 @@ impl Engine {
     }
 }
 
+/// Each once, in the order of the file.
+fn checks_of(parts: &[Part]) -> BTreeSet<usize> {
+    parts.iter().map(|part| part.check).collect()
+}
+
 /// The check's comment, then those of the rules involved, each once.
-fn comments(plan: &CheckPlan, incidents: &[&Incident]) -> String {
+fn comments(plan: &CheckPlan, incidents: &[(&CheckPlan, &Incident)]) -> String {
     let mut lines: Vec<&str> = plan.comment.as_deref().into_iter().collect();
-    for comment in incidents.iter().filter_map(|incident| incident.comment.as_deref()) {
+    for comment in incidents.iter().filter_map(|(_, incident)| incident.comment.as_deref()) {
         if !lines.contains(&comment) {
             lines.push(comment);
         }

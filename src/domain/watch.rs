@@ -66,6 +66,19 @@ pub struct ChannelPlan {
     pub name: Arc<str>,
     pub window: Option<Arc<Window>>,
     pub recoveries: bool,
-    /// Whether it wants a list of what failed and was over before it could be told.
+    /// Whether it wants a list of what failed and was over before its hours began.
     pub digest: bool,
+    /// How many messages in how long are too many to be sent one by one; nothing: never.
+    pub storm: Option<Storm>,
+    /// After so long without a channel that works, what is owed goes as one digest.
+    pub max_age: Duration,
+    /// Which channel is told in its place while it takes nothing.
+    pub fallback: Option<Arc<str>>,
+}
+
+/// So many messages in so long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Storm {
+    pub messages: u32,
+    pub per: Duration,
 }

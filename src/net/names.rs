@@ -95,7 +95,7 @@ impl Resolver {
     }
 
     async fn look_up(&self, name: &str, within: Duration) -> Result<Vec<IpAddr>, LookupError> {
-        let answer = tokio::time::timeout(within, self.ask.lookup_ip(name)).await;
+        let answer = super::in_time(within, self.ask.lookup_ip(name)).await;
         let name = name.to_owned();
         match (answer, &self.broken) {
             (Ok(Ok(addresses)), _) => match addresses.iter().collect::<Vec<_>>() {
@@ -151,9 +151,14 @@ mod tests {
 
     /// A name server that answers by the first label of the question and is silent to `hang…`.
     async fn name_server() -> Resolver {
-        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let port = udp.local_addr().unwrap().port();
-        let tcp = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        // The same port of both kinds: another test may have one of them.
+        let (udp, tcp, port) = loop {
+            let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            let port = udp.local_addr().unwrap().port();
+            if let Ok(tcp) = TcpListener::bind(("127.0.0.1", port)).await {
+                break (udp, tcp, port);
+            }
+        };
         tokio::spawn(async move {
             let mut packet = [0; 1500];
             let mut asked = 0;

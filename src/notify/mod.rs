@@ -3,13 +3,17 @@
 //! A notifier knows no incidents and writes no text. A new kind is one file here and one line in [`channels`].
 
 pub mod console;
+pub mod email;
+pub mod sample;
 pub mod telegram;
 pub mod text;
+pub mod webhook;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::domain::watch::Storm;
 use crate::settings::template::Escape;
 use crate::settings::{Build, Settings};
 
@@ -82,19 +86,32 @@ pub enum SendError {
 /// A channel as the configuration sees it.
 pub struct ChannelEntry {
     pub name: &'static str,
+    /// When its messages are too many to be sent one by one.
+    pub storm: Option<Storm>,
     pub build: Build<dyn Notifier>,
     pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
 }
 
 /// Every kind of channel there is.
 pub fn channels() -> Vec<ChannelEntry> {
-    vec![ChannelEntry::of::<console::ConsoleSettings>("console"), ChannelEntry::of::<telegram::TelegramSettings>("telegram")]
+    vec![
+        ChannelEntry::of::<console::ConsoleSettings>("console"),
+        ChannelEntry::of::<telegram::TelegramSettings>("telegram").read_by_people(),
+        ChannelEntry::of::<webhook::WebhookSettings>("webhook"),
+        ChannelEntry::of::<email::EmailSettings>("email").read_by_people(),
+    ]
 }
 
 impl ChannelEntry {
+    /// A flood of messages would hide what they say.
+    fn read_by_people(self) -> Self {
+        Self { storm: Some(Storm { messages: 3, per: Duration::from_secs(60) }), ..self }
+    }
+
     fn of<S: Settings<Plugin = dyn Notifier>>(name: &'static str) -> Self {
         Self {
             name,
+            storm: None,
             build: |section, at| crate::settings::read::<S>(section)?.build(at),
             schema: |generator| generator.subschema_for::<S>(),
         }

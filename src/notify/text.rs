@@ -79,7 +79,8 @@ impl Words {
             Escape::None | Escape::Json => text.clone(),
         };
         let facts = serde_json::to_value(self.facts(notice, MOST_FACTS)).unwrap_or_default();
-        let quiet = matches!(notice.kind, Kind::Recovered | Kind::Digest);
+        let over = notice.incidents.iter().all(|incident| incident.until.is_some());
+        let quiet = notice.kind == Kind::Recovered || notice.kind == Kind::Digest && over;
         (Message { text, plain, quiet, key: notice.key(), facts }, trouble)
     }
 
@@ -104,16 +105,21 @@ impl Words {
     }
 
     fn facts<'a>(&self, notice: &'a Notice, listed: usize) -> Facts<'a> {
-        let incidents: Vec<_> = notice.incidents.iter().take(listed).map(|incident| self.incident(incident)).collect();
-        let mut targets: Vec<_> = notice.incidents.iter().map(|incident| &incident.target.key).collect();
+        let alone = notice.checks.len() == 1;
+        let incidents: Vec<_> = notice.incidents.iter().take(listed).map(|incident| self.listed(incident, alone)).collect();
+        let mut targets: Vec<_> = notice.incidents.iter().map(|incident| (&incident.check, &incident.target.key)).collect();
         targets.sort_unstable();
         targets.dedup();
-        let alike = notice.incidents.windows(2).all(|pair| pair[0].reason == pair[1].reason);
+        let alike = alone && notice.incidents.windows(2).all(|pair| pair[0].reason == pair[1].reason);
         Facts {
             kind: notice.kind.name(),
             host: visible(&notice.host).into_owned(),
             version: env!("CARGO_PKG_VERSION"),
-            check: visible(&notice.check).into_owned(),
+            check: match &notice.checks[..] {
+                [check] => visible(check).into_owned(),
+                checks => self.number_of_checks(checks.len()),
+            },
+            checks: notice.checks.iter().take(MOST_FACTS).map(|check| visible(check).into_owned()).collect(),
             comment: &notice.comment,
             severity: match notice.severity {
                 Severity::Warning => "warning",
@@ -126,11 +132,32 @@ impl Words {
             total: notice.total,
             repeat: notice.repeat,
             link: None,
+            over: notice.incidents.iter().filter(|incident| incident.until.is_some()).count(),
             more: notice.incidents.len() - incidents.len(),
             alike,
             first: notice.incidents.first().map(|incident| self.incident(incident)),
             incidents,
         }
+    }
+
+    fn listed(&self, incident: &NoticeIncident, alone: bool) -> ListedFacts {
+        let (facts, check) = (self.incident(incident), visible(&incident.check).into_owned());
+        let name = if facts.name.is_empty() { String::new() } else { format!("({})", facts.name) };
+        let parts = [if alone { "" } else { check.as_str() }, &facts.target, &name];
+        let label = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+        ListedFacts { check, label, facts }
+    }
+
+    /// `12 checks`
+    fn number_of_checks(&self, count: usize) -> String {
+        let word = match (self.language, count % 100, count % 10) {
+            (Language::English, ..) => "checks",
+            (Language::Russian, 11..=14, _) => "проверок",
+            (Language::Russian, _, 1) => "проверка",
+            (Language::Russian, _, 2..=4) => "проверки",
+            (Language::Russian, ..) => "проверок",
+        };
+        format!("{count} {word}")
     }
 
     fn incident(&self, incident: &NoticeIncident) -> IncidentFacts {
@@ -180,6 +207,7 @@ struct Facts<'a> {
     host: String,
     version: &'static str,
     check: String,
+    checks: Vec<String>,
     comment: &'a str,
     severity: &'static str,
     labels: &'a BTreeMap<String, String>,
@@ -189,12 +217,22 @@ struct Facts<'a> {
     total: usize,
     repeat: bool,
     link: Option<&'a str>,
+    over: usize,
     more: usize,
     alike: bool,
     /// The fields of the first incident stand at the top level too.
     #[serde(flatten)]
     first: Option<IncidentFacts>,
-    incidents: Vec<IncidentFacts>,
+    incidents: Vec<ListedFacts>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct ListedFacts {
+    check: String,
+    /// The target as a list names it: with its name, and with its check in a message about several.
+    label: String,
+    #[serde(flatten)]
+    facts: IncidentFacts,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -287,12 +325,12 @@ const ENGLISH: [&str; 4] = [
     r#"{% if severity == "warning" %}🟡{% else %}🔴{% endif %} {{ host }} · {{ check }}{% if total > 1 %}: {{ count }} of {{ total }}{% endif %} failed{% if repeat %} (may be a repeat){% endif %}
 {%- if alike %}
 {%- if target %}
-{% for i in incidents %}{{ i.target }}{% if i.name %} ({{ i.name }}){% endif %}{% if not loop.last %}, {% endif %}{% endfor %}{% if more %}, … and {{ more }} more{% endif %}
+{% for i in incidents %}{{ i.label }}{% if not loop.last %}, {% endif %}{% endfor %}{% if more %}, … and {{ more }} more{% endif %}
 {%- endif %}
 {{ reason }} · since {{ since|clock }} · #{{ id }}{% if count > 1 %}…{% endif %}
 {%- else %}
 {%- for i in incidents %}
-{% if i.target %}{{ i.target }}{% if i.name %} ({{ i.name }}){% endif %}: {% endif %}{{ i.reason }} · since {{ i.since|clock }} · #{{ i.id }}
+{% if i.label %}{{ i.label }}: {% endif %}{{ i.reason }} · since {{ i.since|clock }} · #{{ i.id }}
 {%- endfor %}{% if more %}
 … and {{ more }} more{% endif %}
 {%- endif %}{% if comment %}
@@ -301,26 +339,26 @@ const ENGLISH: [&str; 4] = [
     r#"✅ {{ host }} · {{ check }}{% if total > 1 %}: {{ count }} of {{ count + failing }}{% endif %} recovered after {{ duration }}{% if repeat %} (may be a repeat){% endif %}
 {%- if alike %}
 {%- if target %}
-{% for i in incidents %}{{ i.target }}{% if i.name %} ({{ i.name }}){% endif %}{% if not loop.last %}, {% endif %}{% endfor %}{% if more %}, … and {{ more }} more{% endif %}
+{% for i in incidents %}{{ i.label }}{% if not loop.last %}, {% endif %}{% endfor %}{% if more %}, … and {{ more }} more{% endif %}
 {%- endif %}
 was: {{ reason }} · {{ since|clock }} to {{ until|clock }} · #{{ id }}{% if count > 1 %}…{% endif %}
 {%- else %}
 {%- for i in incidents %}
-{% if i.target %}{{ i.target }}{% if i.name %} ({{ i.name }}){% endif %} {% endif %}was: {{ i.reason }} · {{ i.since|clock }} to {{ i.until|clock }} · #{{ i.id }}
+{% if i.label %}{{ i.label }} {% endif %}was: {{ i.reason }} · {{ i.since|clock }} to {{ i.until|clock }} · #{{ i.id }}
 {%- endfor %}{% if more %}
 … and {{ more }} more{% endif %}
 {%- endif %}"#,
     // reminder
     r#"🔁 {{ host }} · {{ check }}{% if total > 1 %}: {{ count }} of {{ total }}{% endif %} still failing for {{ duration }}
 {%- for i in incidents %}
-{% if i.target %}{{ i.target }}{% if i.name %} ({{ i.name }}){% endif %}: {% endif %}{{ i.reason }} · since {{ i.since|clock }} · #{{ i.id }}
+{% if i.label %}{{ i.label }}: {% endif %}{{ i.reason }} · since {{ i.since|clock }} · #{{ i.id }}
 {%- endfor %}{% if more %}
 … and {{ more }} more{% endif %}{% if comment %}
 {{ comment }}{% endif %}"#,
     // digest
-    r#"📋 {{ host }} · {{ check }}: failed and recovered while you were away
+    r#"{% if over < incidents|length + more %}🔴{% else %}📋{% endif %} {{ host }} · {{ check }}{% if over == incidents|length + more %}: failed and recovered before you could be told{% else %}, while you could not be reached: {{ incidents|length + more }} failed, {{ over }} of them are over{% endif %}{% if repeat %} (may be a repeat){% endif %}
 {%- for i in incidents %}
-{% if i.target %}{{ i.target }}{% if i.name %} ({{ i.name }}){% endif %}: {% endif %}{{ i.reason }} · {{ i.since|clock }} to {{ i.until|clock }} ({{ i.duration }}) · #{{ i.id }}
+{% if i.label %}{{ i.label }}: {% endif %}{{ i.reason }} · {% if i.until %}{{ i.since|clock }} to {{ i.until|clock }} ({{ i.duration }}){% else %}since {{ i.since|clock }}, still failing{% endif %} · #{{ i.id }}
 {%- endfor %}{% if more %}
 … and {{ more }} more{% endif %}"#,
 ];
@@ -330,12 +368,12 @@ const RUSSIAN: [&str; 4] = [
     r#"{% if severity == "warning" %}🟡{% else %}🔴{% endif %} {{ host }} · {{ check }}: сбой{% if total > 1 %} у {{ count }} из {{ total }}{% endif %}{% if repeat %} (возможен повтор){% endif %}
 {%- if alike %}
 {%- if target %}
-{% for i in incidents %}{{ i.target }}{% if i.name %} ({{ i.name }}){% endif %}{% if not loop.last %}, {% endif %}{% endfor %}{% if more %}, … и ещё {{ more }}{% endif %}
+{% for i in incidents %}{{ i.label }}{% if not loop.last %}, {% endif %}{% endfor %}{% if more %}, … и ещё {{ more }}{% endif %}
 {%- endif %}
 {{ reason }} · с {{ since|clock }} · #{{ id }}{% if count > 1 %}…{% endif %}
 {%- else %}
 {%- for i in incidents %}
-{% if i.target %}{{ i.target }}{% if i.name %} ({{ i.name }}){% endif %}: {% endif %}{{ i.reason }} · с {{ i.since|clock }} · #{{ i.id }}
+{% if i.label %}{{ i.label }}: {% endif %}{{ i.reason }} · с {{ i.since|clock }} · #{{ i.id }}
 {%- endfor %}{% if more %}
 … и ещё {{ more }}{% endif %}
 {%- endif %}{% if comment %}
@@ -344,26 +382,26 @@ const RUSSIAN: [&str; 4] = [
     r#"✅ {{ host }} · {{ check }}: снова в порядке{% if total > 1 %} {{ count }} из {{ count + failing }}{% endif %}, сбой длился {{ duration }}{% if repeat %} (возможен повтор){% endif %}
 {%- if alike %}
 {%- if target %}
-{% for i in incidents %}{{ i.target }}{% if i.name %} ({{ i.name }}){% endif %}{% if not loop.last %}, {% endif %}{% endfor %}{% if more %}, … и ещё {{ more }}{% endif %}
+{% for i in incidents %}{{ i.label }}{% if not loop.last %}, {% endif %}{% endfor %}{% if more %}, … и ещё {{ more }}{% endif %}
 {%- endif %}
 было: {{ reason }} · с {{ since|clock }} до {{ until|clock }} · #{{ id }}{% if count > 1 %}…{% endif %}
 {%- else %}
 {%- for i in incidents %}
-{% if i.target %}{{ i.target }}{% if i.name %} ({{ i.name }}){% endif %}, {% endif %}было: {{ i.reason }} · с {{ i.since|clock }} до {{ i.until|clock }} · #{{ i.id }}
+{% if i.label %}{{ i.label }}, {% endif %}было: {{ i.reason }} · с {{ i.since|clock }} до {{ i.until|clock }} · #{{ i.id }}
 {%- endfor %}{% if more %}
 … и ещё {{ more }}{% endif %}
 {%- endif %}"#,
     // reminder
     r#"🔁 {{ host }} · {{ check }}: сбой{% if total > 1 %} у {{ count }} из {{ total }}{% endif %} длится уже {{ duration }}
 {%- for i in incidents %}
-{% if i.target %}{{ i.target }}{% if i.name %} ({{ i.name }}){% endif %}: {% endif %}{{ i.reason }} · с {{ i.since|clock }} · #{{ i.id }}
+{% if i.label %}{{ i.label }}: {% endif %}{{ i.reason }} · с {{ i.since|clock }} · #{{ i.id }}
 {%- endfor %}{% if more %}
 … и ещё {{ more }}{% endif %}{% if comment %}
 {{ comment }}{% endif %}"#,
     // digest
-    r#"📋 {{ host }} · {{ check }}: сбои, которые прошли, пока вас не было
+    r#"{% if over < incidents|length + more %}🔴{% else %}📋{% endif %} {{ host }} · {{ check }}{% if over == incidents|length + more %}: сбой прошёл раньше, чем о нём можно было сообщить{% else %}, пока вам нельзя было сообщить: сбоев {{ incidents|length + more }}, из них прошли {{ over }}{% endif %}{% if repeat %} (возможен повтор){% endif %}
 {%- for i in incidents %}
-{% if i.target %}{{ i.target }}{% if i.name %} ({{ i.name }}){% endif %}: {% endif %}{{ i.reason }} · с {{ i.since|clock }} до {{ i.until|clock }} ({{ i.duration }}) · #{{ i.id }}
+{% if i.label %}{{ i.label }}: {% endif %}{{ i.reason }} · с {{ i.since|clock }}{% if i.until %} до {{ i.until|clock }} ({{ i.duration }}){% else %}, ещё длится{% endif %} · #{{ i.id }}
 {%- endfor %}{% if more %}
 … и ещё {{ more }}{% endif %}"#,
 ];

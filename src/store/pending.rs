@@ -7,6 +7,7 @@ use crate::domain::incident::{Incident, IncidentId};
 use crate::domain::lane::Refusals;
 use crate::domain::ledger::Entry;
 use crate::domain::reading::Target;
+use crate::domain::silence::{Silence, SilenceId};
 use crate::domain::state::{Change, State, TrackerKey};
 use crate::domain::time::Now;
 use crate::domain::tracker::Tracker;
@@ -18,6 +19,8 @@ pub struct Pending {
     pub incidents: BTreeMap<IncidentId, Option<(Arc<str>, Incident)>>,
     pub ledger: BTreeMap<(IncidentId, Arc<str>), Entry>,
     pub refusals: BTreeMap<Arc<str>, Refusals>,
+    pub silences: BTreeMap<SilenceId, Option<Silence>>,
+    pub next_silence: Option<SilenceId>,
     pub next_incident: Option<IncidentId>,
     /// What the file held before is void.
     pub whole: bool,
@@ -47,6 +50,8 @@ impl Pending {
         self.incidents = state.incidents.into_iter().map(|(id, value)| (id, Some(value))).collect();
         self.ledger = state.ledger;
         self.refusals = state.refusals;
+        self.silences = state.silences.into_iter().map(|(id, silence)| (id, Some(silence))).collect();
+        self.next_silence = Some(state.next_silence);
         self.next_incident = Some(state.next_incident);
     }
 
@@ -66,6 +71,8 @@ impl Pending {
         older.incidents.append(&mut self.incidents);
         older.ledger.append(&mut self.ledger);
         older.refusals.append(&mut self.refusals);
+        older.silences.append(&mut self.silences);
+        older.next_silence = older.next_silence.max(self.next_silence);
         older.next_incident = older.next_incident.max(self.next_incident);
         *self = Self { number: self.number, closing: self.closing, now: self.now.or(older.now), urgent: true, ..older };
     }
@@ -93,6 +100,10 @@ impl Pending {
             }
             Change::Refusals { channel, refusals } => {
                 self.refusals.insert(channel, refusals);
+            }
+            Change::Silence { id, silence } => {
+                self.next_silence = self.next_silence.max(Some(id + 1));
+                self.silences.insert(id, silence);
             }
         }
     }

@@ -19,13 +19,20 @@ use crate::domain::lane::Refusals;
 use crate::domain::ledger::{Entry, Told};
 use crate::domain::reading::Target;
 use crate::domain::rule::Unit;
+use crate::domain::silence::{Scope, Silence};
 use crate::domain::state::{State, TrackerKey};
 use crate::domain::time::{Now, Steady};
 use crate::domain::tracker::{History, Tracker};
 use crate::domain::watch::Severity;
 
-const TOLD: &[(Told, &str)] =
-    &[(Told::No, "no"), (Told::Sending, "sending"), (Told::Yes, "yes"), (Told::Unsure, "unsure"), (Told::Never, "never")];
+const TOLD: &[(Told, &str)] = &[
+    (Told::No, "no"),
+    (Told::Sending, "sending"),
+    (Told::Yes, "yes"),
+    (Told::Unsure, "unsure"),
+    (Told::Never, "never"),
+    (Told::Missed, "missed"),
+];
 const SEVERITIES: &[(Severity, &str)] = &[(Severity::Warning, "warning"), (Severity::Critical, "critical")];
 const CLOSED_BY: &[(ClosedBy, &str)] = &[(ClosedBy::Recovery, "recovery"), (ClosedBy::Removal, "removal")];
 const UNITS: &[(Unit, &str)] = &[
@@ -47,7 +54,7 @@ pub async fn write(connection: &mut SqliteConnection, batch: &Pending) -> Result
     // A transaction that reads first and writes later may be refused at once, whatever the patience.
     let mut change = connection.begin_with("BEGIN IMMEDIATE").await?;
     if batch.whole {
-        sqlx::raw_sql("DELETE FROM trackers; DELETE FROM incidents; DELETE FROM ledger; DELETE FROM refusals;")
+        sqlx::raw_sql("DELETE FROM trackers; DELETE FROM incidents; DELETE FROM ledger; DELETE FROM refusals; DELETE FROM silences;")
             .execute(&mut *change)
             .await?;
     }
@@ -55,7 +62,8 @@ pub async fn write(connection: &mut SqliteConnection, batch: &Pending) -> Result
     let forgotten = batch.incidents.iter().filter(|(_, incident)| incident.is_none()).map(|(id, _)| json!(id));
     let forgotten: Vec<Value> = forgotten.collect();
     let healed = batch.refusals.iter().filter(|(_, refusals)| **refusals == Refusals::default()).map(|(channel, _)| json!(channel));
-    let statements: [(&'static str, Vec<Value>); 8] = [
+    let over: Vec<Value> = batch.silences.iter().filter(|(_, silence)| silence.is_none()).map(|(id, _)| json!(id)).collect();
+    let statements: [(&'static str, Vec<Value>); 10] = [
         (
             "DELETE FROM trackers WHERE (check_name, target, rule) IN (SELECT value->>0, value->>1, value->>2 FROM json_each(?))",
             rested.collect(),
@@ -78,8 +86,13 @@ pub async fn write(connection: &mut SqliteConnection, batch: &Pending) -> Result
             batch.ledger.iter().map(|((incident, channel), entry)| entry_row(*incident, channel, entry)).collect(),
         ),
         (
-            "REPLACE INTO refusals SELECT value->>0, value->>1, value->>2, value->>3, value->>4 FROM json_each(?)",
+            "REPLACE INTO refusals SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5 FROM json_each(?)",
             batch.refusals.iter().filter(|(_, refusals)| **refusals != Refusals::default()).map(refusals_row).collect(),
+        ),
+        ("DELETE FROM silences WHERE id IN (SELECT value FROM json_each(?))", over),
+        (
+            "REPLACE INTO silences SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6 FROM json_each(?)",
+            batch.silences.values().flatten().map(silence_row).collect(),
         ),
     ];
     for (statement, rows) in statements {
@@ -87,12 +100,14 @@ pub async fn write(connection: &mut SqliteConnection, batch: &Pending) -> Result
             sqlx::query(statement).bind(Value::Array(rows).to_string()).execute(&mut *change).await?;
         }
     }
-    if let Some(number) = batch.next_incident {
+    for (key, number) in [("next_incident", batch.next_incident), ("next_silence", batch.next_silence)] {
+        let Some(number) = number else { continue };
         // A batch about an old incident says nothing of newer ones.
         sqlx::query(
-            "INSERT INTO meta VALUES ('next_incident', ?) \
+            "INSERT INTO meta VALUES (?, ?) \
              ON CONFLICT DO UPDATE SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))",
         )
+        .bind(key)
         .bind(number.to_string())
         .execute(&mut *change)
         .await?;
@@ -134,11 +149,18 @@ pub async fn read(connection: &mut SqliteConnection) -> Result<Kept, sqlx::Error
             count: row.try_get(1)?,
             since: row.try_get::<Option<i64>, _>(2)?.map(steady),
             retry: retry.map(|until| (until, cause.unwrap_or_default().into())),
+            broken: row.try_get::<i64, _>(5)? != 0,
         };
         state.refusals.insert(text(&row, 0)?.into(), refusals);
     }
+    for row in sqlx::query("SELECT * FROM silences").fetch_all(&mut *connection).await? {
+        let silence = silence(&row)?;
+        state.silences.insert(silence.id, silence);
+    }
     let highest = state.incidents.last_key_value().map_or(1, |(id, _)| id + 1);
     state.next_incident = number(connection, "next_incident").await?.map_or(1, |number| number as u64).max(highest);
+    let highest = state.silences.last_key_value().map_or(1, |(id, _)| id + 1);
+    state.next_silence = number(connection, "next_silence").await?.map_or(1, |number| number as u64).max(highest);
     Ok(Kept {
         state,
         steady: number(connection, "steady").await?.map(steady).unwrap_or_default(),
@@ -247,7 +269,32 @@ fn entry_row(incident: IncidentId, channel: &Arc<str>, entry: &Entry) -> Value {
 fn refusals_row((channel, refusals): (&Arc<str>, &Refusals)) -> Value {
     let retry = refusals.retry.as_ref();
     let (until, cause) = (retry.map(|(until, _)| micros(*until)), retry.map(|(_, cause)| cause));
-    json!([channel, refusals.count, refusals.since.map(micros), until, cause])
+    json!([channel, refusals.count, refusals.since.map(micros), until, cause, i64::from(refusals.broken)])
+}
+
+fn silence_row(silence: &Silence) -> Value {
+    let (check, target) = match &silence.scope {
+        Scope::Everything => (None, None),
+        Scope::Check(check) => (Some(check), None),
+        Scope::Target { check, target } => (Some(check), Some(target)),
+    };
+    json!([silence.id, check, target, silence.since.timestamp_micros(), silence.until.timestamp_micros(), silence.by, silence.comment])
+}
+
+fn silence(row: &SqliteRow) -> Result<Silence, sqlx::Error> {
+    let (check, target): (Option<String>, Option<String>) = (row.try_get(1)?, row.try_get(2)?);
+    Ok(Silence {
+        id: row.try_get::<i64, _>(0)? as u64,
+        scope: match (check, target) {
+            (None, _) => Scope::Everything,
+            (Some(check), None) => Scope::Check(check.into()),
+            (Some(check), Some(target)) => Scope::Target { check: check.into(), target: target.into() },
+        },
+        since: instant(row.try_get(3)?)?,
+        until: instant(row.try_get(4)?)?,
+        by: text(row, 5)?.into(),
+        comment: text(row, 6)?.into(),
+    })
 }
 
 fn text(row: &SqliteRow, column: usize) -> Result<String, sqlx::Error> {

@@ -10,7 +10,8 @@ use super::*;
 use crate::domain::engine::{Delivery, Effect, Engine, Input};
 use crate::domain::reading::{Reading, Report, Target};
 use crate::domain::rule::{Aggregate, Hold, Judge, Op, Quantity, Rule, Span, Threshold, Unit};
-use crate::domain::watch::{ChannelPlan, CheckPlan, Route, Severity, Watch};
+use crate::domain::silence::{Scope, Silence};
+use crate::domain::watch::{ChannelPlan, CheckPlan, Route, Severity, Storm, Watch};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -55,7 +56,15 @@ fn watch() -> Watch {
         crosses_network: false,
         labels: BTreeMap::new(),
     };
-    let channel = |name: &str, recoveries| ChannelPlan { name: name.into(), window: None, recoveries, digest: false };
+    let channel = |name: &str, recoveries| ChannelPlan {
+        name: name.into(),
+        window: None,
+        recoveries,
+        digest: false,
+        storm: recoveries.then_some(Storm { messages: 3, per: Duration::from_secs(10) }),
+        max_age: Duration::from_secs(30),
+        fallback: recoveries.then(|| "mail".into()),
+    };
     Watch {
         host: "srv-01".into(),
         zone: chrono_tz::Tz::UTC,
@@ -75,7 +84,7 @@ struct Happening {
 
 fn happenings() -> impl Strategy<Value = Vec<Happening>> {
     let targets = prop::collection::vec((0..6u8, 0..100u8), 0..4);
-    let happening = (0..4000u64, 0..10u8, targets).prop_map(|(after, what, targets)| Happening { after, what, targets });
+    let happening = (0..4000u64, 0..12u8, targets).prop_map(|(after, what, targets)| Happening { after, what, targets });
     prop::collection::vec(happening, 1..60)
 }
 
@@ -104,6 +113,12 @@ fn live(happenings: &[Happening]) -> (Engine, Vec<Vec<Change>>, Now) {
             }
             6 => Input::Report { check: "a".into(), report: Report::Lost("it broke down".into()), took: Duration::ZERO },
             7 => Input::Tick,
+            10 => {
+                let scope = if targets.is_empty() { Scope::Everything } else { engine.scope("a").unwrap() };
+                let until = at(now + 5_000).wall;
+                Input::Silence(Silence { id: 0, scope, since: until, until, by: "ann".into(), comment: "move".into() })
+            }
+            11 => Input::Unsilence(targets.len() as u64),
             what => match sent.pop() {
                 Some(dispatch) if *what == 8 => Input::Delivered { dispatch, outcome: Delivery::Taken },
                 Some(dispatch) => Input::Delivered { dispatch, outcome: Delivery::Later { after: None, cause } },

@@ -6,12 +6,14 @@ use std::time::Duration;
 use super::super::sections::ChannelSection;
 use super::super::tree::Entry;
 use super::super::{ConfiguredChannel, Texts};
-use super::{Resolver, below, keys_of, section_of};
+use super::{Resolver, below, keys_of, names, section_of};
 use crate::domain::watch::ChannelPlan;
-use crate::settings::Problem;
+use crate::settings::{PathStep, Problem, advice};
 
 /// What there is when the file names no channel.
 const FALLBACK: &str = "console";
+/// After so long a message is news of yesterday.
+const MAX_AGE: Duration = Duration::from_secs(3600);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Resolver<'_> {
@@ -42,8 +44,30 @@ impl Resolver<'_> {
         let section = serde_yaml::Value::Mapping(Default::default());
         let built = (kind.build)(section, &self.context(name.clone(), TIMEOUT, TIMEOUT));
         let notifier = built.map_err(|problems| problems.into_iter().for_each(|problem| self.problem(&[], problem))).ok()?;
-        let plan = ChannelPlan { name: name.clone(), window: None, recoveries: true, digest: false };
+        let plan = ChannelPlan {
+            name: name.clone(),
+            window: None,
+            recoveries: true,
+            digest: false,
+            storm: kind.storm,
+            max_age: MAX_AGE,
+            fallback: None,
+        };
         Some((ConfiguredChannel { name, kind: kind.name, notifier: notifier.into(), texts: Texts::default() }, plan))
+    }
+
+    /// The channel that is told in place of this one.
+    fn stand_in(&mut self, at: &[PathStep], own: &str, named: &str) -> Option<Arc<str>> {
+        let written = names(self.tree.get("channels"));
+        let problem = match named {
+            named if named == own => Problem::new("a channel cannot stand in for itself").help("name another channel"),
+            named if !written.contains(&named) => {
+                Problem::new(format!("there is no channel `{named}`")).help(advice(named, &written, "channels"))
+            }
+            named => return Some(named.into()),
+        };
+        self.problem(at, problem);
+        None
     }
 
     fn channel(&mut self, entry: &Entry, known: &[String]) -> Option<(ConfiguredChannel, ChannelPlan)> {
@@ -73,6 +97,9 @@ impl Resolver<'_> {
             window,
             recoveries: common.recoveries.unwrap_or(true),
             digest: common.digest.unwrap_or(false),
+            storm: common.storm.map_or(kind.storm, |section| section.0),
+            max_age: common.max_age.map_or(MAX_AGE, |period| period.0),
+            fallback: common.fallback.and_then(|fallback| self.stand_in(&below(&at, "fallback"), &name, &fallback)),
         };
         Some((ConfiguredChannel { name, kind: kind.name, notifier: notifier.into(), texts }, plan))
     }

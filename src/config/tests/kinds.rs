@@ -51,6 +51,7 @@ fn kind(name: &'static str, network: bool) -> KindEntry {
         name,
         network,
         at_once: 1,
+        every: None,
         build: |section, at| crate::settings::read::<Anything>(section)?.build(at),
         schema: |generator| generator.subschema_for::<Anything>(),
     }
@@ -58,6 +59,7 @@ fn kind(name: &'static str, network: bool) -> KindEntry {
 
 fn channel<S: Settings<Plugin = dyn Notifier>>(name: &'static str) -> ChannelEntry {
     ChannelEntry {
+        storm: None,
         name,
         build: |section, at| crate::settings::read::<S>(section)?.build(at),
         schema: |generator| generator.subschema_for::<S>(),

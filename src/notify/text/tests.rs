@@ -15,6 +15,7 @@ fn notice(kind: Kind, targets: &[(&str, &str)], reason: &str) -> Notice {
     let at = |hour, minute| Utc.with_ymd_and_hms(2026, 11, 20, hour, minute, 10).unwrap().with_timezone(&Moscow);
     let over = matches!(kind, Kind::Recovered | Kind::Digest);
     let incidents = targets.iter().zip(1042..).map(|((key, name), id)| NoticeIncident {
+        check: "terminals".into(),
         id,
         target: if name.is_empty() { Target::new(*key) } else { Target::named(*key, *name) },
         rule: "up".into(),
@@ -30,7 +31,7 @@ fn notice(kind: Kind, targets: &[(&str, &str)], reason: &str) -> Notice {
     Notice {
         kind,
         host: "srv-01".into(),
-        check: "terminals".into(),
+        checks: vec!["terminals".into()],
         comment: "call the shop before restarting".into(),
         severity: Severity::Critical,
         labels: BTreeMap::new(),
@@ -139,7 +140,7 @@ fn tells_of_recoveries_reminders_and_what_was_missed() {
         Language::English,
         &notice(Kind::Digest, &targets[..1], "no reply"),
         expect![[r#"
-            📋 srv-01 · terminals: failed and recovered while you were away
+            📋 srv-01 · terminals: failed and recovered before you could be told
             10.0.0.7 (till 3): no reply · 12:02:10 to 12:14:10 (12 min) · #1042"#]],
     );
 }

@@ -1,12 +1,36 @@
-//! What went wrong with a request, dug out of the layers of the HTTP client's errors.
+//! What everyone needs who asks by HTTP: names looked up as all of Vakhta does, and what went wrong with a request,
+//! dug out of the layers of the HTTP client's errors.
 
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::net::trace::Phases;
-use crate::net::{Fault, LookupError, tls};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::time::Instant;
+
+use super::trace::{Phases, note};
+use super::{Fault, LookupError, Net, tls};
 
 const CUT_OFF: &str = "the connection was closed before the answer was complete";
+
+/// Looks names up as all of Vakhta does, and notes when.
+pub struct Lookups {
+    pub net: Arc<Net>,
+    pub within: Duration,
+}
+
+impl Resolve for Lookups {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (net, within) = (self.net.clone(), self.within);
+        Box::pin(async move {
+            note(|phases| phases.lookup_started = Some(Instant::now()));
+            let addresses = net.resolve(name.as_str(), within).await?;
+            note(|phases| phases.lookup_ended = Some(Instant::now()));
+            Ok(Box::new(addresses.into_iter().map(|address| (address, 0_u16).into())) as Addrs)
+        })
+    }
+}
 
 /// Whose fault it is and what a person reads. `proxied`: a connection goes to the proxy, which is on our side.
 pub fn of(error: reqwest::Error, phases: &Phases, proxied: bool) -> Fault {
@@ -71,7 +95,7 @@ fn protocol_in_words(error: &hyper::Error) -> Option<String> {
 }
 
 /// An error and all that caused it. An `io::Error` hides the error it was made of from `source()`.
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| {
         match (*error).downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(inner) => Some(inner as &(dyn Error + 'static)),

@@ -1,0 +1,105 @@
+//! The edited file: read anew when somebody wishes it, and taken up when it is right.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Watch, schedules};
+use crate::config::{Config, Report};
+use crate::control::{self, Body, Reloaded};
+use crate::domain::engine::Input;
+use crate::domain::reading::Reason;
+use crate::domain::restore::CONFIGURATION;
+
+/// Somebody wants the file read anew.
+#[derive(Debug)]
+pub struct Wish {
+    /// Only to say what it would change.
+    pub(super) dry_run: bool,
+    pub(super) answer: Option<oneshot::Sender<control::Answer>>,
+}
+
+impl Wish {
+    /// Take it up; nobody waits for an answer.
+    pub fn unasked() -> Self {
+        Self { dry_run: false, answer: None }
+    }
+}
+
+/// The file as it stands now, or what is wrong with it.
+pub struct Reload {
+    pub config: Box<Result<Config, Report>>,
+    pub wish: Wish,
+}
+
+/// The way to the file and back.
+pub struct Edits {
+    pub wishes: mpsc::Sender<Wish>,
+    pub reloads: mpsc::Receiver<Reload>,
+}
+
+impl Watch {
+    /// Takes up an edited file, or says why not, or what would change.
+    pub(super) async fn reload(&mut self, Reload { config, wish }: Reload) {
+        let reloaded = match *config {
+            Err(report) if wish.dry_run => Reloaded::Problems(report.to_string()),
+            Err(report) => {
+                self.step(Input::Own { target: CONFIGURATION.into(), trouble: Some(refused(&report)) });
+                Reloaded::Problems(report.to_string())
+            }
+            Ok(config) => {
+                let changes = self.changes(&config);
+                if !wish.dry_run {
+                    self.take_up(config).await;
+                }
+                Reloaded::Changes(changes)
+            }
+        };
+        if let Some(answer) = wish.answer {
+            // Whoever asked may have left.
+            let _ = answer.send(Body::Reloaded(reloaded).into());
+        }
+    }
+
+    /// What taking it up changes: the file's entries, and incidents that nothing watches any more.
+    fn changes(&self, config: &Config) -> Vec<String> {
+        let mut changes = self.outline.changes(&config.outline);
+        let closed = self.engine.closed_by(&config.watch).into_iter();
+        changes.extend(closed.map(|(check, incident)| {
+            let target = Some(&incident.target.key).filter(|key| !key.is_empty()).map(|key| format!(" {key}")).unwrap_or_default();
+            format!("  closes #{}: {check}{target}, rule {}", incident.id, incident.rule)
+        }));
+        changes
+    }
+
+    async fn take_up(&mut self, config: Config) {
+        if let Err(error) = self.sender.reload(&config) {
+            return tracing::error!(%error, "the configuration is not taken up");
+        }
+        if config.state_dir != self.state_dir || config.log.dir != self.settings.dir {
+            tracing::warn!("`state_dir` and `log` of the edited file are taken up at the next start");
+        }
+        self.settings.status_every = config.log.status_every;
+        self.memory.reload(&config);
+        // The runner ends only with the watch.
+        let _ = self.schedules.send(schedules(&config)).await;
+        // What is not watched any more is due no more; the others say so with their next look.
+        self.counts.forget_dues();
+        self.every = config.checks.iter().map(|check| (check.name.clone(), check.every)).collect();
+        (self.host, self.zone) = (config.watch.host.clone(), config.watch.zone);
+        self.outline = config.outline;
+        tracing::info!(checks = config.checks.len(), "the configuration is taken up");
+        self.step(Input::Reload(config.watch));
+        self.step(Input::Own { target: CONFIGURATION.into(), trouble: None });
+    }
+}
+
+/// All of it in the log, the first problem for the channels.
+fn refused(report: &Report) -> Reason {
+    tracing::error!(problems = report.count(), "the edited file is not taken up, the watch goes on as before:\n{report}");
+    let text = report.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    match report.count() {
+        1 => format!("was edited and is not taken up: {first}"),
+        count => format!("was edited and is not taken up: {first} (and {} more)", count - 1),
+    }
+    .into()
+}

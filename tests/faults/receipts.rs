@@ -1,0 +1,97 @@
+//! What arrived, whatever the channel: one line a message in a file that is synced before the channel answers.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+/// What a message says of one incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Said {
+    Failed,
+    Reminder,
+    Recovered,
+    /// It failed and is over, both in one message.
+    Over,
+}
+
+impl Said {
+    /// A copy is a second one of the same half: the beginning or the end.
+    pub fn is_end(self) -> bool {
+        matches!(self, Said::Recovered | Said::Over)
+    }
+}
+
+/// One incident in one message that a channel took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Receipt {
+    /// Microseconds since 1970.
+    pub at: u64,
+    pub channel: String,
+    pub check: String,
+    pub incident: u64,
+    pub said: Said,
+    /// It says that it may be a second copy.
+    pub repeat: bool,
+    /// The channel answered that it took it.
+    pub answered: bool,
+}
+
+/// All that a channel's file holds.
+pub fn read(path: &Path, channel: &str) -> Vec<Receipt> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().flat_map(|line| from_line(&serde_json::from_str(line).unwrap(), channel)).collect()
+}
+
+/// One line of the file, told in the built-in English texts.
+pub fn from_line(line: &Value, channel: &str) -> Vec<Receipt> {
+    let text = line["text"].as_str().unwrap();
+    let header = text.lines().next().unwrap_or_default();
+    // `🔴 srv-01 · atto failed`, `✅ srv-01 · atto recovered after 3 s`, `📋 srv-01 · atto: failed and recovered before …`
+    let about = header.split(" · ").nth(1).unwrap_or_default();
+    let end =
+        [" failed", " recovered after", " still failing", ": failed and", ", while you"].iter().filter_map(|end| about.find(end)).min();
+    let check = &about[..end.unwrap_or(about.len())];
+    let said_of = |part: &str| match header.chars().next() {
+        Some('✅') => Said::Recovered,
+        Some('🔁') => Said::Reminder,
+        Some('📋') => Said::Over,
+        _ if header.contains("while you could not be reached") && !part.contains("still failing") => Said::Over,
+        _ => Said::Failed,
+    };
+    let number = |line: &str| {
+        let digits: String = line.rsplit_once(" · #")?.1.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    };
+    let numbered = text.lines().filter_map(|line| Some((number(line)?, said_of(line))));
+    let receipt = |(incident, said)| Receipt {
+        at: line["at"].as_u64().unwrap(),
+        channel: channel.to_owned(),
+        check: check.to_owned(),
+        incident,
+        said,
+        repeat: header.contains("(may be a repeat)"),
+        answered: line["answered"].as_bool().unwrap(),
+    };
+    numbered.map(receipt).collect()
+}
+
+#[test]
+fn a_line_says_what_was_told_of_which_incident() {
+    let read = |text: &str| {
+        let line = serde_json::json!({ "at": 5, "answered": true, "text": text });
+        from_line(&line, "ops").into_iter().map(|r| (r.check, r.incident, r.said, r.repeat)).collect::<Vec<_>>()
+    };
+    let atto = |incident, said, repeat| ("atto".to_owned(), incident, said, repeat);
+    assert_eq!(
+        read("🔴 srv-01 · atto failed\n127.0.0.1:9\nno `PONG` · since 12:00:01 · #17\nrestart atto"),
+        [atto(17, Said::Failed, false)]
+    );
+    assert_eq!(
+        read("✅ srv-01 · atto recovered after 3 s (may be a repeat)\n127.0.0.1:9\nwas: x · 1 to 2 · #17"),
+        [atto(17, Said::Recovered, true)]
+    );
+    assert_eq!(
+        read("📋 srv-01 · atto: failed and recovered before you could be told\na: x · 1 to 2 (1 s) · #3\na: x · 3 to 4 (1 s) · #4"),
+        [atto(3, Said::Over, false), atto(4, Said::Over, false)]
+    );
+}
