@@ -123,6 +123,8 @@ pub trait Kind: Settings<Plugin = dyn Check> {
     const NETWORK: bool;
     /// How many looks may be under way at once.
     const AT_ONCE: usize;
+    /// The keys under which it takes one target and many, if targets can be added while the watch runs.
+    const TARGETS: Option<(&'static str, &'static str)> = None;
     /// How often it looks when the file does not say, if that is not what all kinds do.
     const EVERY: Option<Duration> = None;
 }
@@ -133,6 +135,7 @@ pub struct KindEntry {
     pub network: bool,
     pub at_once: usize,
     pub every: Option<Duration>,
+    pub targets: Option<(&'static str, &'static str)>,
     pub build: Build<dyn Check>,
     pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
 }
@@ -155,6 +158,7 @@ impl KindEntry {
             network: K::NETWORK,
             at_once: K::AT_ONCE,
             every: K::EVERY,
+            targets: K::TARGETS,
             build: |section, at| crate::settings::read::<K>(section)?.build(at),
             schema: |generator| generator.subschema_for::<K>(),
         }
