@@ -2,6 +2,7 @@
 //!
 //! A new kind is one file here and one line in [`kinds`].
 
+pub mod command;
 mod host;
 pub mod http;
 #[cfg(test)]
@@ -134,6 +135,7 @@ pub fn kinds() -> Vec<KindEntry> {
         KindEntry::of::<tcp::TcpSettings>("tcp"),
         KindEntry::of::<http::HttpSettings>("http"),
         KindEntry::of::<ping::Ping>("ping"),
+        KindEntry::of::<command::CommandSettings>("command"),
     ]
 }
 

@@ -6,7 +6,8 @@ use anyhow::Context;
 
 use super::{COULD_NOT, FAILING, GOOD};
 use crate::clock::Clock;
-use crate::notify::{Message, SendError, sample};
+use crate::notify::text::sample;
+use crate::notify::{Message, SendError};
 use crate::settings::template::{Escape, escape_html};
 
 #[derive(Debug, clap::Args)]

@@ -13,7 +13,8 @@ use super::letter::{Letterhead, subject_of};
 use super::session::{Encryption, Server};
 use super::{Email, Progress};
 use crate::net::{Endpoint, Host};
-use crate::notify::{Notifier, sample};
+use crate::notify::Notifier;
+use crate::notify::text::sample;
 use crate::settings::template::Template;
 use crate::settings::{BuildContext, Problem, Problems, Secret, Settings};
 

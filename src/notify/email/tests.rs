@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::net::Net;
 use crate::net::testing::{Authority, closed_port};
-use crate::notify::sample;
+use crate::notify::text::sample;
 use crate::settings::{BuildContext, Problem, Settings, read};
 
 #[path = "../../../mocks/smtp/mod.rs"]

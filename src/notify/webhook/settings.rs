@@ -13,7 +13,8 @@ use super::signature::{Format, Signer};
 use super::{ANSWER, CONNECT, IDEMPOTENCY_KEY, Webhook, filled};
 use crate::net::http::Lookups;
 use crate::net::tls::TlsPolicy;
-use crate::notify::{Notifier, sample};
+use crate::notify::Notifier;
+use crate::notify::text::sample;
 use crate::settings::template::Template;
 use crate::settings::{BuildContext, Problem, Problems, Secret, Settings};
 
