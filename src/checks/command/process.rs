@@ -22,7 +22,7 @@ const READ: usize = 1 << 20;
 /// For what is in the pipe when the program has ended; a child of its own may keep the pipe open for ever.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// All that one run started bears this variable, and is known by it when it has left the group.
-const COOKIE: &str = "VAKHTA_RUN";
+pub const COOKIE: &str = "VAKHTA_RUN";
 /// A straggler may start another while it is looked for.
 const SWEEPS: usize = 5;
 

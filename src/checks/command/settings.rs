@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Command;
-use super::process::{PATH, Program};
+use super::process::{COOKIE, PATH, Program};
 use crate::checks::Check;
 use crate::domain::reading::Target;
 use crate::settings::{BuildContext, Problem, Problems, Secret, Settings};
@@ -73,6 +73,9 @@ impl Settings for CommandSettings {
         }
         for name in self.env.keys().filter(|name| name.is_empty() || name.contains(['=', '\0'])) {
             problems.0.push(Problem::at(name, format!("{name:?} cannot name a variable")).below_key("env"));
+        }
+        if self.env.contains_key(COOKIE) {
+            problems.0.push(Problem::at(COOKIE, format!("`{COOKIE}` is set by each run")).below_key("env"));
         }
         for (name, _) in self.env.iter().filter(|(_, value)| value.expose().contains('\0')) {
             problems.0.push(Problem::at(name, format!("the value of `{name}` has a NUL in it")).below_key("env"));

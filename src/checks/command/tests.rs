@@ -184,18 +184,18 @@ async fn no_zombie_is_left() {
 async fn what_cannot_be_run_any_more_is_our_trouble() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("plugin");
-    let write = |text: &str, mode: u32| {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::write(&file, text).unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+    // By another process: a file that this one has open to write, and so perhaps a child of another test, cannot be run.
+    let write = |text: &str, mode: &str| {
+        let script = r#"printf '%s' "$1" > "$0" && chmod "$2" "$0""#;
+        assert!(std::process::Command::new("sh").args(["-c", script]).arg(&file).args([text, mode]).status().unwrap().success());
     };
-    write("#!/nowhere/python\n", 0o755);
+    write("#!/nowhere/python\n", "755");
     let check = build("{ run: [./plugin] }", folder.path()).map_err(|problems| problems[0].message.clone()).unwrap();
     let look = async || told(&check.run(&Run::alone(Duration::from_secs(5), 1)).await[0]);
     assert_eq!(look().await, "unknown: cannot run ./plugin: No such file or directory (os error 2)", "its interpreter");
-    write("#!/bin/sh\necho here; exit 2\n", 0o755);
+    write("#!/bin/sh\necho here; exit 2\n", "755");
     assert_eq!(look().await, "fail: here");
-    write("#!/bin/sh\n", 0o644);
+    write("#!/bin/sh\n", "644");
     assert_eq!(look().await, "unknown: cannot run ./plugin: Permission denied (os error 13)");
     std::fs::remove_file(&file).unwrap();
     assert_eq!(look().await, "unknown: cannot run ./plugin: No such file or directory (os error 2)");
@@ -214,8 +214,13 @@ fn says_what_is_wrong_with_the_section() {
     assert_eq!(said("{ run: [./] }"), ["`./` is a folder"]);
     assert_eq!(said("{ run: [./none] }"), ["cannot find `./none`: No such file or directory (os error 2)"]);
     assert_eq!(
-        said(r#"{ run: [sh, "\0"], env: { "a=b": c, d: "\0" } }"#),
-        [r#""\0" has a NUL in it"#, r#""a=b" cannot name a variable"#, "the value of `d` has a NUL in it"]
+        said(r#"{ run: [sh, "\0"], env: { "a=b": c, VAKHTA_RUN: x, d: "\0" } }"#),
+        [
+            r#""\0" has a NUL in it"#,
+            r#""a=b" cannot name a variable"#,
+            "`VAKHTA_RUN` is set by each run",
+            "the value of `d` has a NUL in it"
+        ]
     );
 }
 
