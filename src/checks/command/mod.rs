@@ -25,6 +25,8 @@ use crate::settings::Secret;
 
 /// A program that ignores a friendly TERM for so long is killed.
 const GRACE: Duration = Duration::from_secs(1);
+/// Hundreds of slow programs may have their turn before this one.
+const QUEUE: Duration = Duration::from_secs(600);
 
 /// Built from [`CommandSettings`].
 struct Command {
@@ -52,8 +54,9 @@ impl Check for Command {
         1
     }
 
+    /// A look keeps its own time from its turn on, and its turn may come late.
     fn longest(&self, run: &Run) -> Duration {
-        run.timeout + 3 * GRACE
+        QUEUE + run.timeout + 3 * GRACE
     }
 }
 

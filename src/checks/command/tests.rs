@@ -4,7 +4,7 @@ use std::path::Path;
 use super::*;
 use crate::checks::namespace::left_out;
 use crate::checks::testing::told;
-use crate::domain::reading::Outcome;
+use crate::domain::reading::{Outcome, Report};
 use crate::net::Net;
 use crate::settings::{BuildContext, Problem, Settings, read};
 
@@ -160,6 +160,21 @@ async fn the_child_gets_a_clean_room() {
         check(&format!("ls -l /proc/self/fd | grep -cF '{}'; exit 2", shown.display()), "fail: 0").await;
     }
     check("readlink /proc/self/fd/0; exit 2", "fail: /dev/null").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_a_turn_is_not_being_late() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = build("{ run: [sh, -c, 'exit 0'] }", folder.path()).map_err(|problems| problems[0].message.clone()).unwrap();
+    let run = Run::alone(Duration::from_secs(5), 0);
+    let slots = run.slots.clone();
+    let looking = tokio::spawn(crate::runner::look_once(Arc::from(check), run));
+    // Hundreds of slow programs are before it.
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    tokio::time::resume();
+    slots.add_permits(1);
+    let Report::Readings(readings) = looking.await.unwrap() else { panic!("given up") };
+    assert_eq!(told(&readings[0]), "pass");
 }
 
 #[tokio::test]
