@@ -2,6 +2,7 @@
 //!
 //! A new kind is one file here and one line in [`kinds`].
 
+pub mod command;
 mod host;
 pub mod http;
 pub mod metrics;
@@ -148,6 +149,7 @@ pub fn kinds() -> Vec<KindEntry> {
         KindEntry::of::<http::HttpSettings>("http"),
         KindEntry::of::<metrics::MetricsSettings>("metrics"),
         KindEntry::of::<ping::Ping>("ping"),
+        KindEntry::of::<command::CommandSettings>("command"),
     ]
 }
 
