@@ -3,12 +3,15 @@
 //! A new kind is one file here and one line in [`kinds`].
 
 pub mod command;
+mod file;
 mod host;
 pub mod http;
 pub mod metrics;
 #[cfg(test)]
 mod namespace;
+mod patient;
 mod ping;
+mod process;
 pub mod request;
 pub mod tcp;
 #[cfg(test)]
@@ -150,6 +153,8 @@ pub fn kinds() -> Vec<KindEntry> {
         KindEntry::of::<metrics::MetricsSettings>("metrics"),
         KindEntry::of::<ping::Ping>("ping"),
         KindEntry::of::<command::CommandSettings>("command"),
+        KindEntry::of::<process::ProcessSettings>("process"),
+        KindEntry::of::<file::FileSettings>("file"),
     ]
 }
 
