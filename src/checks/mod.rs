@@ -3,6 +3,7 @@
 //! A new kind is one file here and one line in [`kinds`].
 
 pub mod command;
+mod dns;
 mod file;
 mod host;
 pub mod http;
@@ -16,6 +17,7 @@ pub mod request;
 pub mod tcp;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -155,6 +157,8 @@ pub fn kinds() -> Vec<KindEntry> {
         KindEntry::of::<command::CommandSettings>("command"),
         KindEntry::of::<process::ProcessSettings>("process"),
         KindEntry::of::<file::FileSettings>("file"),
+        KindEntry::of::<dns::DnsSettings>("dns"),
+        KindEntry::of::<tls::TlsSettings>("tls"),
     ]
 }
 
