@@ -13,11 +13,13 @@ mod namespace;
 mod patient;
 mod ping;
 mod process;
+mod program;
 pub mod request;
 pub mod tcp;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tls;
+mod unit;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,6 +158,7 @@ pub fn kinds() -> Vec<KindEntry> {
         KindEntry::of::<ping::Ping>("ping"),
         KindEntry::of::<command::CommandSettings>("command"),
         KindEntry::of::<process::ProcessSettings>("process"),
+        KindEntry::of::<unit::UnitSettings>("unit"),
         KindEntry::of::<file::FileSettings>("file"),
         KindEntry::of::<dns::DnsSettings>("dns"),
         KindEntry::of::<tls::TlsSettings>("tls"),
