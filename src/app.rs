@@ -22,8 +22,9 @@ use crate::config::{Config, LogSettings, Outline};
 use crate::control::{Door, Question};
 use crate::domain::engine::{Effect, Engine, Event, Input};
 use crate::domain::reading::Reason;
-use crate::domain::restore::{CONFIGURATION, HISTORY, STATE, WEB};
+use crate::domain::restore::{CONFIGURATION, HEARTBEAT, HISTORY, STATE, WEB};
 use crate::domain::state::Change;
+use crate::heartbeat::Pulse;
 use crate::journal::{EVENTS, EventLine, LineLog, READINGS, ReportLine};
 use crate::runner::{self, Finished, Schedule};
 use crate::status::{STATUS, StatusLine};
@@ -65,6 +66,7 @@ pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, sto
     let sender = Sender::new(&config, answers_to)?;
     let (questions_to, questions) = mpsc::channel(4);
     let every = config.checks.iter().map(|check| (check.name.clone(), check.every)).collect();
+    let pulse = Pulse::start(config.heartbeats.clone(), questions_to.clone());
     let doors = Doors::open(&config, questions_to).await;
     let Opened { store, state, moved_aside, identity, .. } = opened;
     let memory = Memory::start(&config, identity.as_deref(), clock.now());
@@ -74,6 +76,7 @@ pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, sto
         sender,
         store,
         memory,
+        pulse,
         schedules: schedules_to,
         journal,
         settings: config.log,
@@ -89,6 +92,9 @@ pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, sto
     };
     watch.begin(effects, moved_aside.as_deref());
     watch.step(Input::Own { target: WEB.into(), trouble: doors.trouble.clone() });
+    if config.heartbeats.is_empty() {
+        watch.step(Input::Own { target: HEARTBEAT.into(), trouble: None });
+    }
     let tally = watch.keep(Inputs { reports, answers, reloads: edits.reloads, questions }, doors, &stop).await;
     runner.abort();
     Ok(tally)
@@ -126,6 +132,8 @@ struct Watch {
     sender: Sender,
     store: Store,
     memory: Memory,
+    /// Says outside that this watch lives.
+    pulse: Pulse,
     schedules: mpsc::Sender<Vec<Schedule>>,
     journal: Journal,
     settings: LogSettings,
@@ -149,6 +157,7 @@ impl Watch {
         let mut next_save = Instant::now() + LINGER;
         let mut trouble = self.store.trouble();
         let mut without_history = self.memory.trouble();
+        let mut unheard = self.pulse.trouble();
         loop {
             let idle = self.engine.idle_for(self.clock.now().steady).unwrap_or(LONGEST_IDLE).min(LONGEST_IDLE);
             tokio::select! {
@@ -164,6 +173,10 @@ impl Watch {
                 Ok(()) = without_history.changed() => {
                     let trouble = without_history.borrow_and_update().clone();
                     self.note_history(trouble);
+                }
+                Ok(()) = unheard.changed() => {
+                    let trouble = unheard.borrow_and_update().clone();
+                    self.step(Input::Own { target: HEARTBEAT.into(), trouble });
                 }
                 () = sleep_until(next_status.min(Instant::now() + idle)) => drop(self.step(Input::Tick)),
             }

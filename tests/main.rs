@@ -7,6 +7,7 @@ mod bot;
 mod channels;
 mod command_line;
 mod faults;
+mod heartbeat;
 mod hindsight;
 mod history;
 mod program;

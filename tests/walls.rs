@@ -12,7 +12,8 @@ const WALLS: &[(&str, &[&str])] = &[
     ("settings", &["domain", "net"]),
     ("checks", &["domain", "settings", "net"]),
     ("notify", &["domain", "settings", "net"]),
-    ("config", &["domain", "settings", "checks", "notify", "net"]),
+    ("heartbeat", &["domain", "settings", "net", "control"]),
+    ("config", &["domain", "settings", "checks", "notify", "net", "heartbeat"]),
     ("clock", &["domain"]),
     ("runner", &["domain", "checks", "net"]),
     ("status", &["domain"]),
@@ -21,7 +22,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("story", &["domain", "settings", "config", "journal", "net"]),
     ("control", &["domain"]),
     ("web", &["domain", "checks", "config", "control"]),
-    ("app", &["domain", "checks", "notify", "config", "control", "clock", "runner", "status", "journal", "store", "web"]),
+    ("app", &["domain", "checks", "notify", "config", "control", "clock", "runner", "status", "journal", "store", "web", "heartbeat"]),
     (
         "cli",
         &[
