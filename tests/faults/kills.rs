@@ -10,7 +10,7 @@ use crate::program::Program;
 
 #[test]
 fn random_kills_lose_nothing_and_mark_what_they_repeat() {
-    let kills = if long() { 1000 } else { 35 };
+    let kills = if long() { 1000 } else { 30 };
     let figures = storm(kills, 7, "", |_| {}, Lives::kill);
     figure("random kills", &format!("{figures:?}"));
 }

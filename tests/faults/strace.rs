@@ -13,7 +13,7 @@ const CALLS: [(&str, &[usize]); 6] = [
     ("connect", &[4, 6]),
     ("sendto,sendmsg,writev", &[3, 4]),
     ("write", &[12]),
-    ("openat,unlink,rename,ftruncate", &[30]),
+    ("openat,unlink,rename,ftruncate", &[8]),
 ];
 /// No short life makes more calls of a kind.
 const MOST: usize = 400;
@@ -26,7 +26,17 @@ fn a_kill_at_any_call_loses_nothing() {
     for (calls, sample) in CALLS {
         let all: Vec<usize> = (1..=MOST).collect();
         let numbers = if long() { &all[..] } else { sample };
-        let copies: Vec<usize> = numbers.iter().map_while(|number| life_cut_at(calls, *number)).collect();
+        let (mut copies, mut missed) = (Vec::new(), 0);
+        for number in numbers {
+            match life_cut_at(calls, *number) {
+                Some(count) => copies.push(count),
+                None => missed += 1,
+            }
+            // Threads count for themselves: one that never gets so far says nothing of the others.
+            if missed == 3 {
+                break;
+            }
+        }
         assert!(!copies.is_empty() && copies.len() < MOST, "{} lives were cut at {calls}", copies.len());
         figure(
             &format!("kill at every {calls}"),
