@@ -20,7 +20,8 @@ const WALLS: &[(&str, &[&str])] = &[
     ("store", &["domain"]),
     ("story", &["domain", "settings", "config", "journal", "net"]),
     ("control", &["domain"]),
-    ("app", &["domain", "checks", "notify", "config", "control", "clock", "runner", "status", "journal", "store"]),
+    ("web", &["domain", "checks", "config", "control"]),
+    ("app", &["domain", "checks", "notify", "config", "control", "clock", "runner", "status", "journal", "store", "web"]),
     (
         "cli",
         &[
