@@ -18,7 +18,7 @@ use super::receipts::{Receipt, Said};
 use super::{figure, wait};
 use crate::program::{Place, Program, left_out};
 
-const TURNS: usize = 60;
+const TURNS: usize = 40;
 /// What people have not heard of by then is lost to them.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -79,6 +79,8 @@ fn crash_script(contestant: &mut impl Contestant) -> String {
             }
             wait(Duration::from_millis(20));
         }
+        // What comes again after a kill comes by then, now and then.
+        wait(Duration::from_millis(dice.below(3000) as u64));
     }
     let receipts = contestant.receipts();
     let same = |a: &Receipt, b: &Receipt| a.incident == b.incident && a.said.is_end() == b.said.is_end();
