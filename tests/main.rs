@@ -5,6 +5,7 @@
 
 mod bot;
 mod command_line;
+mod farm;
 mod faults;
 mod hindsight;
 mod program;
