@@ -1,8 +1,10 @@
 //! The watch at work: one loop, inputs → engine → effects.
 
 mod asked;
+mod counts;
 mod decisions;
 mod edits;
+pub mod memory;
 mod sender;
 
 use std::collections::HashMap;
@@ -20,15 +22,17 @@ use crate::config::{Config, LogSettings, Outline};
 use crate::control::{Door, Question};
 use crate::domain::engine::{Effect, Engine, Event, Input};
 use crate::domain::reading::Reason;
-use crate::domain::restore::{CONFIGURATION, STATE};
+use crate::domain::restore::{CONFIGURATION, HISTORY, STATE, WEB};
 use crate::domain::state::Change;
-use crate::domain::time::Steady;
 use crate::journal::{EVENTS, EventLine, LineLog, READINGS, ReportLine};
 use crate::runner::{self, Finished, Schedule};
 use crate::status::{STATUS, StatusLine};
 use crate::store::{Commit, Opened, Store};
+use crate::web::{House, Web};
+use counts::Counts;
 use decisions::write_event;
 pub use edits::{Edits, Reload, Wish};
+use memory::Memory;
 use sender::{Answer, Sender};
 
 /// A window or an unset clock is looked at again after at most so long, whatever the timers say.
@@ -60,13 +64,16 @@ pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, sto
     let runner = tokio::spawn(runner::run(schedules(&config), schedules_of, reports_to, stop.clone()));
     let sender = Sender::new(&config, answers_to)?;
     let (questions_to, questions) = mpsc::channel(4);
-    let door = open_door(&config.state_dir, questions_to);
-    let Opened { store, state, moved_aside, .. } = opened;
+    let every = config.checks.iter().map(|check| (check.name.clone(), check.every)).collect();
+    let doors = Doors::open(&config, questions_to).await;
+    let Opened { store, state, moved_aside, identity, .. } = opened;
+    let memory = Memory::start(&config, identity.as_deref(), clock.now());
     let (engine, effects) = Engine::restore(config.watch.clone(), state, clock.now());
     let mut watch = Watch {
         engine,
         sender,
         store,
+        memory,
         schedules: schedules_to,
         journal,
         settings: config.log,
@@ -74,15 +81,15 @@ pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, sto
         host: config.watch.host,
         zone: config.watch.zone,
         since: clock.now().wall,
-        next_looks: HashMap::new(),
+        every,
+        counts: Counts::default(),
         outline: config.outline,
         wishes: edits.wishes,
         clock,
-        tally: Tally::default(),
-        on_their_way: 0,
     };
     watch.begin(effects, moved_aside.as_deref());
-    let tally = watch.keep(Inputs { reports, answers, reloads: edits.reloads, questions }, door, &stop).await;
+    watch.step(Input::Own { target: WEB.into(), trouble: doors.trouble.clone() });
+    let tally = watch.keep(Inputs { reports, answers, reloads: edits.reloads, questions }, doors, &stop).await;
     runner.abort();
     Ok(tally)
 }
@@ -118,6 +125,7 @@ struct Watch {
     engine: Engine,
     sender: Sender,
     store: Store,
+    memory: Memory,
     schedules: mpsc::Sender<Vec<Schedule>>,
     journal: Journal,
     settings: LogSettings,
@@ -125,22 +133,22 @@ struct Watch {
     host: Arc<str>,
     zone: chrono_tz::Tz,
     since: DateTime<Utc>,
-    /// When each check is due again, since its last look.
-    next_looks: HashMap<Arc<str>, Steady>,
+    /// How often each check looks.
+    every: HashMap<Arc<str>, Duration>,
+    counts: Counts,
     /// Of the configuration that is taken up.
     outline: Outline,
     wishes: mpsc::Sender<Wish>,
     clock: Clock,
-    tally: Tally,
-    on_their_way: usize,
 }
 
 impl Watch {
-    async fn keep(mut self, inputs: Inputs, door: Option<Door>, stop: &CancellationToken) -> Tally {
+    async fn keep(mut self, inputs: Inputs, doors: Doors, stop: &CancellationToken) -> Tally {
         let Inputs { mut reports, mut answers, mut reloads, mut questions } = inputs;
         let mut next_status = Instant::now() + self.settings.status_every.min(FIRST_STATUS);
         let mut next_save = Instant::now() + LINGER;
         let mut trouble = self.store.trouble();
+        let mut without_history = self.memory.trouble();
         loop {
             let idle = self.engine.idle_for(self.clock.now().steady).unwrap_or(LONGEST_IDLE).min(LONGEST_IDLE);
             tokio::select! {
@@ -152,6 +160,10 @@ impl Watch {
                 Ok(()) = trouble.changed() => {
                     let trouble = trouble.borrow_and_update().clone();
                     self.note_store(trouble);
+                }
+                Ok(()) = without_history.changed() => {
+                    let trouble = without_history.borrow_and_update().clone();
+                    self.note_history(trouble);
                 }
                 () = sleep_until(next_status.min(Instant::now() + idle)) => drop(self.step(Input::Tick)),
             }
@@ -165,12 +177,12 @@ impl Watch {
             }
         }
         // From here on no watch runs, for whoever asks.
-        drop(door);
+        drop(doors);
         let farewell = Instant::now() + FAREWELL;
-        while self.on_their_way > 0 {
+        while self.counts.any_under_way() {
             match timeout(farewell.saturating_duration_since(Instant::now()), answers.recv()).await {
                 Ok(Some(answer)) => {
-                    self.on_their_way -= 1;
+                    self.counts.answered(answer.dispatch, &answer.delivery);
                     let effects =
                         self.engine.step(self.clock.now(), Input::Delivered { dispatch: answer.dispatch, outcome: answer.delivery });
                     self.save_answer(effects);
@@ -181,12 +193,13 @@ impl Watch {
         let last = self.engine.linger();
         self.store.save(last, self.clock.now());
         self.write_status();
-        self.store.close(LAST_SAVE).await;
-        self.tally
+        tokio::join!(self.store.close(LAST_SAVE), self.memory.close(LAST_SAVE));
+        self.counts.tally
     }
 
     /// Goes on from the watch's last life.
     fn begin(&mut self, effects: Vec<Effect>, moved_aside: Option<&Path>) {
+        self.memory.begin(&self.engine.state(), self.clock.now());
         self.follow(effects);
         // The file that this life began with is a good one.
         self.step(Input::Own { target: CONFIGURATION.into(), trouble: None });
@@ -209,6 +222,14 @@ impl Watch {
         self.step(Input::Own { target: STATE.into(), trouble });
     }
 
+    /// History is not written any more, or is again.
+    fn note_history(&mut self, trouble: Option<Reason>) {
+        if let Some(trouble) = &trouble {
+            tracing::error!("history {trouble}");
+        }
+        self.step(Input::Own { target: HISTORY.into(), trouble });
+    }
+
     fn save_what_waited(&mut self) {
         let changes = self.engine.linger();
         self.store.save(changes, self.clock.now());
@@ -219,10 +240,10 @@ impl Watch {
     }
 
     fn take(&mut self, finished: Finished) {
-        self.tally.runs += 1;
         tracing::debug!(check = %finished.check, took = ?finished.took, "looked");
+        self.memory.look(&finished.check, &finished.report, self.clock.now());
         let next = self.clock.now().steady + finished.next.saturating_duration_since(Instant::now());
-        self.next_looks.insert(finished.check.clone(), next);
+        self.counts.looked(&finished, next);
         if let Some(log) = &mut self.journal.readings {
             log.write(&[ReportLine::new(&finished.check, &finished.report, finished.took, self.zone, self.clock.now())]);
         }
@@ -230,7 +251,7 @@ impl Watch {
     }
 
     fn hear(&mut self, answer: Answer) {
-        self.on_their_way -= 1;
+        self.counts.answered(answer.dispatch, &answer.delivery);
         self.step(Input::Delivered { dispatch: answer.dispatch, outcome: answer.delivery });
     }
 
@@ -248,6 +269,7 @@ impl Watch {
             match effect {
                 Effect::Save(change) => changes.push(change),
                 Effect::Log(event) => {
+                    self.memory.note(&event, now);
                     write_event(&event, opened);
                     lines.push(EventLine::new(&event, self.zone, now));
                 }
@@ -257,8 +279,7 @@ impl Watch {
         }
         let commit = self.store.save(changes, now);
         for dispatch in messages {
-            self.tally.messages += 1;
-            self.on_their_way += 1;
+            self.counts.sent(dispatch.id, &dispatch.channel);
             self.sender.send(dispatch, commit.clone());
         }
         if !lines.is_empty() {
@@ -280,6 +301,33 @@ impl Watch {
     fn write_status(&mut self) {
         let snapshot = self.engine.snapshot();
         self.journal.status.write(&[StatusLine::new(&snapshot, &self.host, self.zone, self.clock.now())]);
+    }
+}
+
+/// Where the watch is asked: closed when this is dropped.
+struct Doors {
+    _socket: Option<Door>,
+    _web: Option<Web>,
+    /// Why nobody is served over HTTP though that is wanted.
+    trouble: Option<Reason>,
+}
+
+impl Doors {
+    async fn open(config: &Config, questions: mpsc::Sender<Question>) -> Self {
+        let mut doors = Self { _socket: open_door(&config.state_dir, questions.clone()), _web: None, trouble: None };
+        if let Some((settings, look)) = config.web.clone() {
+            match Web::open(House::new(settings, look, questions)).await {
+                Ok(web) => {
+                    tracing::info!(address = %web.address, "served over HTTP");
+                    doors._web = Some(web);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "nobody is served over HTTP");
+                    doors.trouble = Some(error.to_string().into());
+                }
+            }
+        }
+        doors
     }
 }
 

@@ -1,13 +1,12 @@
 //! What a running watch says to whoever asks it: one line of JSON each way, over a Unix socket in its state folder.
 
 mod door;
+mod health;
 mod words;
 
-use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset};
@@ -15,6 +14,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 pub use door::{Door, Question};
+pub use health::{ChannelNumbers, CheckNumbers, Health, Numbers, OwnNumbers, Progress};
 pub use words::lasting;
 
 use crate::domain::engine::{Engine, OWN};
@@ -53,6 +53,10 @@ pub enum Request {
         number: Option<SilenceId>,
         about: Option<String>,
     },
+    /// Whether it makes progress.
+    Health,
+    /// All that can be counted.
+    Numbers,
     /// Take up the edited file, or only say what that would change.
     Reload {
         dry_run: bool,
@@ -73,6 +77,8 @@ pub enum Body {
     Status(Status),
     Silences(Vec<SilenceNow>),
     Reloaded(Reloaded),
+    Health(Health),
+    Numbers(Box<Numbers>),
     /// The request makes no sense.
     Error(String),
 }
@@ -202,21 +208,20 @@ pub enum Why {
 }
 
 /// What the engine does not know of this life of the watch.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Life<'a> {
     pub host: &'a str,
     /// In which times are said.
     pub zone: Tz,
     pub since: DateTime<chrono::Utc>,
     /// When each check is due again.
-    pub next_looks: &'a HashMap<Arc<str>, Steady>,
+    pub due: &'a dyn Fn(&str) -> Option<Steady>,
 }
 
 impl Status {
     pub fn new(engine: &Engine, life: &Life<'_>, now: Now) -> Self {
         let local = |at: DateTime<chrono::Utc>| at.with_timezone(&life.zone).fixed_offset();
-        let next =
-            |check: &str| life.next_looks.get(check).filter(|next| **next >= now.steady).map(|next| next.since(now.steady).as_secs());
+        let next = |check: &str| (life.due)(check).filter(|next| *next >= now.steady).map(|next| next.since(now.steady).as_secs());
         let (trouble, failing): (Vec<Failing>, Vec<Failing>) =
             engine.snapshot().failing.into_iter().partition(|failing| &*failing.check == OWN);
         let open = |failing: &Failing| OpenIncident::new(failing, local(failing.since));

@@ -15,3 +15,4 @@ pub mod settings;
 pub mod status;
 pub mod store;
 pub mod story;
+pub mod web;

@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::checks::{Check, Run};
 use crate::domain::reading::Report;
+use crate::net::in_time;
 
 /// Timers fall on multiples of this, so that checks due together cost one wake-up.
 const TICK: Duration = Duration::from_millis(50);
@@ -152,7 +153,7 @@ impl Seat {
 pub async fn look_once(look: Arc<dyn Check>, run: Run) -> Report {
     let longest = look.longest(&run) * 2 + GRACE;
     let mut task = tokio::spawn(async move { look.report(&run).await });
-    match timeout(longest, &mut task).await {
+    match in_time(longest, &mut task).await {
         Ok(Ok(report)) => report,
         Ok(Err(broken)) if broken.is_panic() => Report::Lost("the check itself broke down (see the log)".into()),
         Ok(Err(_)) => Report::Lost("the run was ended".into()),

@@ -184,7 +184,7 @@ struct SmallDisk<'a>(&'a Place);
 impl<'a> SmallDisk<'a> {
     fn mount(place: &'a Place) -> Option<Self> {
         std::fs::create_dir(place.path("state")).unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"]).arg(place.path("state")).status();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(place.path("state")).status();
         mounted.is_ok_and(|status| status.success()).then_some(Self(place))
     }
 

@@ -14,13 +14,14 @@ const WALLS: &[(&str, &[&str])] = &[
     ("notify", &["domain", "settings", "net"]),
     ("config", &["domain", "settings", "checks", "notify", "net"]),
     ("clock", &["domain"]),
-    ("runner", &["domain", "checks"]),
+    ("runner", &["domain", "checks", "net"]),
     ("status", &["domain"]),
     ("journal", &["domain", "control"]),
     ("store", &["domain"]),
     ("story", &["domain", "settings", "config", "journal", "net"]),
     ("control", &["domain"]),
-    ("app", &["domain", "checks", "notify", "config", "control", "clock", "runner", "status", "journal", "store"]),
+    ("web", &["domain", "checks", "config", "control"]),
+    ("app", &["domain", "checks", "notify", "config", "control", "clock", "runner", "status", "journal", "store", "web"]),
     (
         "cli",
         &[

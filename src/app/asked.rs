@@ -18,9 +18,12 @@ const LONGEST_COMMENT: usize = 300;
 
 impl Watch {
     pub(super) fn answer(&mut self, Question { request, answer }: Question) {
-        let life = Life { host: &self.host, zone: self.zone, since: self.since, next_looks: &self.next_looks };
+        let due = |check: &str| self.counts.due(check);
+        let life = Life { host: &self.host, zone: self.zone, since: self.since, due: &due };
         let (body, commit) = match request {
             Request::Status => (Body::Status(Status::new(&self.engine, &life, self.clock.now())), None),
+            Request::Health => (Body::Health(self.health()), None),
+            Request::Numbers => (Body::Numbers(Box::new(self.numbers())), None),
             Request::Silences => (Body::Silences(self.silences(|_| true)), None),
             Request::Silence { about, seconds, by, comment } => self.silence(about.as_deref(), seconds, &by, &comment),
             Request::Unsilence { number, about } => self.unsilence(number, about.as_deref()),

@@ -78,10 +78,12 @@ impl Watch {
             tracing::warn!("`state_dir` and `log` of the edited file are taken up at the next start");
         }
         self.settings.status_every = config.log.status_every;
+        self.memory.reload(&config);
         // The runner ends only with the watch.
         let _ = self.schedules.send(schedules(&config)).await;
         // What is not watched any more is due no more; the others say so with their next look.
-        self.next_looks.clear();
+        self.counts.forget_dues();
+        self.every = config.checks.iter().map(|check| (check.name.clone(), check.every)).collect();
         (self.host, self.zone) = (config.watch.host.clone(), config.watch.zone);
         self.outline = config.outline;
         tracing::info!(checks = config.checks.len(), "the configuration is taken up");

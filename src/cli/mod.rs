@@ -5,6 +5,8 @@
 mod ask;
 mod check;
 mod explain;
+mod history;
+mod incidents;
 mod notify;
 mod reload;
 mod replay;
@@ -22,8 +24,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::app::memory;
 use crate::config::{self, Config, Report};
 use crate::net::Net;
+use crate::store::history::Reader;
 
 /// Everything went well and nothing fails.
 const GOOD: u8 = 0;
@@ -58,6 +62,8 @@ Examples:
   vakhta status                        how is the running watch, and why was nobody told?
   vakhta explain terminals             what was decided about its last incident?
   vakhta silence terminals --for 2h    nobody is told of it for two hours
+  vakhta incidents --since 7d          what failed lately?
+  vakhta history terminals 10.0.0.7    how did its numbers go?
 
 Exit codes: 0 good, 1 something fails, 2 it could not be done.";
 
@@ -105,6 +111,14 @@ enum Command {
         after_help = "Examples:\n  vakhta replay logs/readings.2026-11-20.jsonl\n  vakhta replay -c other.yaml logs/status.*.jsonl\n\nEvery channel takes everything at once. A status holds what failed but no values: rules about values need readings."
     )]
     Replay(replay::Arguments),
+    /// Show how the numbers of a check went
+    #[command(
+        after_help = "Examples:\n  vakhta history 'this machine'\n  vakhta history terminals 10.0.0.7 rtt --since 7d\n  vakhta history terminals 10.0.0.7 rtt --json"
+    )]
+    History(history::Arguments),
+    /// List what failed, newest first, also what is long over
+    #[command(after_help = "Examples:\n  vakhta incidents --since 30d\n  vakhta incidents --check terminals --json")]
+    Incidents(incidents::Arguments),
     /// Play stories: who would be told what, and when
     #[command(after_help = test::EXAMPLE)]
     Test(test::Arguments),
@@ -152,6 +166,8 @@ fn dispatch(cli: &Cli) -> anyhow::Result<u8> {
         Command::Unsilence(arguments) => silence::end(file, arguments),
         Command::Explain(arguments) => explain::run(file, arguments),
         Command::Replay(arguments) => replay::run(file, arguments),
+        Command::History(arguments) => history::run(file, arguments),
+        Command::Incidents(arguments) => incidents::run(file, arguments),
         Command::Test(arguments) => test::run(arguments),
         Command::Notify(arguments) => notify::run(file, arguments),
         Command::Schema => {
@@ -191,6 +207,22 @@ fn load(named: Option<&Path>) -> anyhow::Result<Option<Config>> {
             Ok(None)
         }
     }
+}
+
+/// The history of a configuration, to be read.
+async fn open_history(config: &Config) -> anyhow::Result<Reader> {
+    let settings = config.history.as_ref().context("`history: off` stands in the configuration: nothing is kept")?;
+    let place = memory::place(config, settings);
+    let shown = place.shown();
+    let none = place.file().is_some_and(|file| !file.exists());
+    anyhow::ensure!(!none, "there is no {shown} yet; `vakhta run` makes it");
+    Reader::open(&place, memory::keep(settings)).await.with_context(|| format!("history in {shown} cannot be read"))
+}
+
+/// A time of history as people of this watch read it.
+fn when(millis: i64, config: &Config) -> String {
+    let time = chrono::DateTime::from_timestamp_millis(millis).map(|time| time.with_timezone(&config.watch.zone));
+    time.map_or_else(|| "-".to_owned(), |time| time.format("%Y-%m-%d %H:%M:%S").to_string())
 }
 
 fn print_report(report: &Report) {

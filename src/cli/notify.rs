@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::{COULD_NOT, FAILING, GOOD};
-use crate::notify::{Message, SendError};
+use crate::clock::Clock;
+use crate::notify::{Message, SendError, sample};
 use crate::settings::template::{Escape, escape_html};
 
 #[derive(Debug, clap::Args)]
@@ -33,7 +34,7 @@ pub fn run(file: Option<&Path>, arguments: &Arguments) -> anyhow::Result<u8> {
         Escape::Html => escape_html(&plain),
         Escape::None | Escape::Json => plain.clone(),
     };
-    let facts = serde_json::json!({ "kind": "test", "host": *config.watch.host, "text": plain });
+    let facts = sample::test_facts(&config.watch.host, Clock::system().now().wall);
     let message = Message { text, plain, quiet: false, key: "test".into(), facts };
     let runtime = super::runtime()?;
     let sent = runtime.block_on(channel.notifier.send(&message));

@@ -32,6 +32,7 @@ pub fn run(file: Option<&Path>) -> anyhow::Result<u8> {
     let started = Instant::now();
     let runtime = super::runtime()?;
     let tally = runtime.block_on(async {
+        outlive_signals()?;
         let clock = Clock::system();
         let opened = Store::open(&config.state_dir, clock.now()).await?;
         let clock = clock.going_on_at(opened.steady);
@@ -80,6 +81,15 @@ fn stop_at_signal(stop: CancellationToken) -> anyhow::Result<tokio::task::JoinHa
             stop.cancel();
         }
     }))
+}
+
+/// Signals that would end the program, sent by a mistake or by a limit: whatever is written then fails with an error.
+fn outlive_signals() -> anyhow::Result<()> {
+    for signum in [libc::SIGUSR1, libc::SIGUSR2, libc::SIGALRM, libc::SIGXFSZ] {
+        // What is listened for once does not end the program any more.
+        drop(signal(SignalKind::from_raw(signum))?);
+    }
+    Ok(())
 }
 
 /// Each SIGHUP has the file read anew.

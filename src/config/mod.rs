@@ -13,6 +13,7 @@ mod sections;
 mod source;
 mod tree;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use crate::domain::watch::Watch;
 use crate::net::Net;
 pub use crate::notify::text::{Language, Texts};
 use crate::notify::{ChannelEntry, Notifier, channels};
+use crate::settings::Secret;
 
 /// Reads the file at `path`; the report names everything that is wrong with it.
 pub fn load(path: &Path, env: &dyn Environment, net: &Arc<Net>) -> Result<Config, Report> {
@@ -67,10 +69,14 @@ pub struct Config {
     pub language: Language,
     pub log: LogSettings,
     pub state_dir: PathBuf,
+    /// Where it is served over HTTP, and the look at this machine that other watches ask for.
+    pub web: Option<(WebSettings, Arc<dyn Check>)>,
     /// Whether the file is taken up when it was edited, without being asked.
     pub reload_on_change: bool,
     /// To compare it with another.
     pub outline: Outline,
+    /// Nothing: no history is kept.
+    pub history: Option<HistorySettings>,
 }
 
 /// A check as the runner sees it; its rules are in [`Watch::checks`], at the same index.
@@ -92,6 +98,13 @@ pub struct ConfiguredChannel {
     pub texts: Texts,
 }
 
+/// `web:` of the file.
+#[derive(Debug, Clone)]
+pub struct WebSettings {
+    pub listen: SocketAddr,
+    pub token: Option<Secret>,
+}
+
 /// `log:` of the file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogSettings {
@@ -104,6 +117,20 @@ pub struct LogSettings {
     pub readings: bool,
     /// Whether the daemon's own log goes to a file in `dir` instead of stderr.
     pub to_file: bool,
+}
+
+/// `history:` of the file.
+#[derive(Debug, Clone)]
+pub struct HistorySettings {
+    /// A server; nothing is the file in the state folder.
+    pub url: Option<Secret>,
+    pub raw: Duration,
+    pub minute: Duration,
+    pub quarter: Duration,
+    pub incidents: Duration,
+    /// Bytes.
+    pub max_size: u64,
+    pub max_spool: u64,
 }
 
 #[cfg(test)]

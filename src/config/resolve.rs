@@ -7,9 +7,11 @@ macro_rules! steps {
 
 mod channels;
 mod checks;
+mod history;
 mod needs;
 mod rules;
 mod uplink;
+mod web;
 mod windows;
 
 use std::collections::HashMap;
@@ -75,6 +77,8 @@ impl<'a> Resolver<'a> {
         let (channels, channel_plans) = self.channels();
         let (checks, check_plans) = self.checks(&channel_plans);
         let (uplink, cut_off_after) = file.uplink.and_then(|section| self.uplink(section)).unzip();
+        let web = file.web.and_then(|section| self.web(section));
+        let history = self.history(file.history);
         let host = file.host.filter(|host| !host.trim().is_empty()).unwrap_or_else(|| self.env.host_name());
         Config {
             watch: Watch { host: host.into(), zone: self.zone, checks: check_plans, channels: channel_plans, cut_off_after },
@@ -87,9 +91,11 @@ impl<'a> Resolver<'a> {
                 LanguageSection::Russian => Language::Russian,
             },
             log: self.log(file.log),
+            web,
             reload_on_change: file.reload_on_change,
             outline: Outline::of(self.tree),
             state_dir: self.folder.join(file.state_dir.unwrap_or_else(|| "state".into())),
+            history,
         }
     }
 

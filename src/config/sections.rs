@@ -13,7 +13,7 @@ use serde_yaml::Value;
 
 use crate::domain::rule::Hold;
 use crate::domain::watch::{Severity, Storm};
-use crate::settings::Period;
+use crate::settings::{Period, Secret, Size};
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -33,6 +33,8 @@ pub struct FileSection {
     pub reload_on_change: bool,
     /// Vakhta's own log and the status log.
     pub log: LogSection,
+    /// Where the watch is served over HTTP: `/status` for another Vakhta, `/metrics` for Prometheus, `/healthz`. Absent: nowhere.
+    pub web: Option<WebSection>,
     /// Where people are told: a name for each, and under it one kind with its settings.
     /// Absent: one channel `console`.
     #[schemars(with = "serde_json::Value")]
@@ -43,12 +45,24 @@ pub struct FileSection {
     pub templates: TextsSection,
     /// Whom to ask whether we ourselves are cut off. Absent: nobody.
     pub uplink: Option<UplinkSection>,
+    /// What is kept to look back on: `off`, or how and where. Default: `history.db` in `state_dir`.
+    pub history: Option<HistorySection>,
     /// Common keys for all checks that do not have them themselves.
     #[schemars(with = "serde_json::Value")]
     defaults: IgnoredAny,
     /// What is looked at. At least one.
     #[schemars(with = "serde_json::Value")]
     checks: IgnoredAny,
+}
+
+/// Where the watch is served over HTTP.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WebSection {
+    /// Address and port, such as `127.0.0.1:8080`; other machines reach `0.0.0.0:8080`, which takes a `token`.
+    pub listen: String,
+    /// What programs show as `Authorization: Bearer …` to read `/status` and `/metrics`. Absent: nothing, on this machine only.
+    pub token: Option<Secret>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -150,6 +164,69 @@ pub struct UplinkSection {
     /// How many looks in a row, or for how long, nobody must answer. It has to turn before the checks it shields do,
     /// so keep `every` times this below theirs. Default: 2.
     pub fail_after: Option<HoldSection>,
+}
+
+/// Whether and how history is kept.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
+pub enum HistorySection {
+    Word(String),
+    Keys(HistoryKeys),
+}
+
+/// What is kept to look back on: the numbers of every look, incidents, and who was told of them. It decides nothing: while
+/// the database is slow or away, checks and messages go on, and what is to be kept waits in `spool.db` in `state_dir`.
+///
+/// ```yaml
+/// history:
+///   url: postgres://vakhta@db.example.com/vakhta
+///   password: "${DATABASE_PASSWORD}"
+///   keep: { raw: 2d, minute: 14d, quarter: 400d, incidents: 3y }
+///   max_size: 2GiB
+/// ```
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HistoryKeys {
+    /// A database of its own on a server: `postgres://`, or `mysql://` for MySQL 8 and MariaDB from 10.6; several watches may
+    /// share one. Absent: the file `history.db` in `state_dir`.
+    pub url: Option<Secret>,
+    /// The password, in place of one in the URL, where `@`, `/` or `%` would have to be written as `%40`, `%2F` or `%25`.
+    pub password: Option<Secret>,
+    /// How long what is kept.
+    pub keep: KeepSection,
+    /// How big the database may be, from `16MiB` up: beyond it the oldest readings go, then the oldest minutes, then
+    /// quarters of an hour, never incidents. Default: `2GiB`.
+    pub max_size: Size,
+    /// How much may wait while the database is away, from `1MiB` up; beyond it the oldest readings go. Default: `256MiB`.
+    pub max_spool: Size,
+}
+
+impl Default for HistoryKeys {
+    fn default() -> Self {
+        Self { url: None, password: None, keep: KeepSection::default(), max_size: Size(2 << 30), max_spool: Size(256 << 20) }
+    }
+}
+
+/// How long history keeps what.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeepSection {
+    /// Every reading, from `1h` up. Default: `2d`.
+    pub raw: Period,
+    /// One row a minute: count, mean, lowest and highest. Default: `14d`.
+    pub minute: Period,
+    /// One row a quarter of an hour. Default: `400d`.
+    pub quarter: Period,
+    /// Incidents that are over, and who was told of them. Default: `3y`.
+    pub incidents: Period,
+}
+
+impl Default for KeepSection {
+    fn default() -> Self {
+        const DAY: u64 = 24 * 3600;
+        let days = |days| Period(Duration::from_secs(days * DAY));
+        Self { raw: days(2), minute: days(14), quarter: days(400), incidents: days(3 * 365) }
+    }
 }
 
 /// Texts of messages, with `{{ names }}` in them.
@@ -424,4 +501,5 @@ macro_rules! read_either {
 read_either!(OneOrMany: "hours such as `{ days: mon-fri, hours: \"09:00-18:00\" }`, or a list of such", mapping One, list Many);
 read_either!(DaysSection: "days such as `mon-fri`, or a list of such", text Text, list List);
 read_either!(RouteSection: "the name of a channel, or `{ channel: … }`", text Name, mapping Route);
+read_either!(HistorySection: "`off`, or `{ url: …, keep: …, max_size: … }`", text Word, mapping Keys);
 read_either!(RuleSection: "a rule such as `mem > 90%`, or `{ rule: … }`", text Text, mapping Keys);

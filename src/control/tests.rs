@@ -29,8 +29,8 @@ fn fails(check: &str) -> Input {
 }
 
 fn status(engine: &Engine, now: Now) -> Status {
-    let next_looks = HashMap::from([("a".into(), at(30).steady)]);
-    Status::new(engine, &Life { host: "srv-01", zone: Tz::UTC, since: at(0).wall, next_looks: &next_looks }, now)
+    let due = |check: &str| (check == "a").then(|| at(30).steady);
+    Status::new(engine, &Life { host: "srv-01", zone: Tz::UTC, since: at(0).wall, due: &due }, now)
 }
 
 /// `ops: 2 failed of a sending`

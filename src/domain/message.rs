@@ -75,9 +75,12 @@ pub struct NoticeIncident {
 }
 
 impl Notice {
-    /// The same for every copy of this message.
+    /// The same for every copy of this message, and for no other: one reminder is not another.
     pub fn key(&self) -> String {
         let first = self.incidents.first().map_or(0, |incident| incident.id);
-        format!("{first}-{}", self.kind.name())
+        match self.kind {
+            Kind::Reminder => format!("{first}-{}-{}", self.kind.name(), self.time.timestamp()),
+            _ => format!("{first}-{}", self.kind.name()),
+        }
     }
 }

@@ -23,6 +23,8 @@ use super::watch::{ChannelPlan, CheckPlan, Severity, Watch};
 /// What the watch itself needs besides its channels: targets of its own check.
 pub const STATE: &str = "state";
 pub const CONFIGURATION: &str = "configuration";
+pub const WEB: &str = "web";
+pub const HISTORY: &str = "history";
 
 impl Engine {
     /// A watch that goes on from what was kept. The effects are what the configuration no longer has.
@@ -204,7 +206,7 @@ impl Engine {
 
     fn is_own_target(&self, key: &str) -> bool {
         let has_uplink = self.watch.cut_off_after.is_some();
-        [STATE, CONFIGURATION].contains(&key)
+        [STATE, CONFIGURATION, WEB, HISTORY].contains(&key)
             || has_uplink && key == UPLINK
             || self.watch.channels.iter().any(|channel| *own_target(&channel.name).key == *key)
     }

@@ -3,6 +3,7 @@
 //!
 //! Built lazily: a watch that resolves no name and speaks no TLS pays for neither.
 
+mod deadline;
 mod endpoint;
 mod fault;
 pub mod http;
@@ -18,6 +19,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use deadline::in_time;
 pub use endpoint::{Endpoint, Host};
 pub use fault::Fault;
 pub use names::LookupError;

@@ -95,7 +95,7 @@ impl Resolver {
     }
 
     async fn look_up(&self, name: &str, within: Duration) -> Result<Vec<IpAddr>, LookupError> {
-        let answer = tokio::time::timeout(within, self.ask.lookup_ip(name)).await;
+        let answer = super::in_time(within, self.ask.lookup_ip(name)).await;
         let name = name.to_owned();
         match (answer, &self.broken) {
             (Ok(Ok(addresses)), _) => match addresses.iter().collect::<Vec<_>>() {

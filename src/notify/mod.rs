@@ -3,8 +3,11 @@
 //! A notifier knows no incidents and writes no text. A new kind is one file here and one line in [`channels`].
 
 pub mod console;
+pub mod email;
+pub mod sample;
 pub mod telegram;
 pub mod text;
+pub mod webhook;
 
 use std::time::Duration;
 
@@ -94,6 +97,8 @@ pub fn channels() -> Vec<ChannelEntry> {
     vec![
         ChannelEntry::of::<console::ConsoleSettings>("console"),
         ChannelEntry::of::<telegram::TelegramSettings>("telegram").read_by_people(),
+        ChannelEntry::of::<webhook::WebhookSettings>("webhook"),
+        ChannelEntry::of::<email::EmailSettings>("email").read_by_people(),
     ]
 }
 

@@ -52,6 +52,9 @@ pub const NAMES: &[&str] = &[
     "failures",
 ];
 
+/// What the body of a request may hold besides.
+const BODY_NAMES: &[&str] = &["text", "key"];
+
 /// Enough for a message about ten thousand targets, and the end of a template that loops for ever.
 const FUEL: u64 = 2_000_000;
 
@@ -65,6 +68,15 @@ pub struct Template {
 impl Template {
     /// Compiles the text of a message. The error says what is wrong, with the line in it.
     pub fn compile(source: &str) -> Result<Self, String> {
+        Self::knowing(source, &[])
+    }
+
+    /// Compiles the body of a request, which may also hold the finished message and its key.
+    pub fn body(source: &str) -> Result<Self, String> {
+        Self::knowing(source, BODY_NAMES)
+    }
+
+    fn knowing(source: &str, more: &[&str]) -> Result<Self, String> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
@@ -78,13 +90,14 @@ impl Template {
         for name in ["text", "html", "json"] {
             environment.add_template_owned(name, source.to_owned()).map_err(|error| explain(&error))?;
         }
-        let unknown = undeclared(&environment);
+        let names = [NAMES, more].concat();
+        let unknown = undeclared(&environment, &names);
         if let Some(name) = unknown.first() {
-            let near = NAMES.iter().filter(|known| strsim::jaro_winkler(known, name) > 0.8).max_by(|a, b| {
+            let near = names.iter().filter(|known| strsim::jaro_winkler(known, name) > 0.8).max_by(|a, b| {
                 let likeness = |known: &str| strsim::jaro_winkler(known, name);
                 likeness(a).total_cmp(&likeness(b))
             });
-            let help = near.map_or_else(|| format!("the names are {}", NAMES.join(", ")), |near| format!("did you mean `{near}`?"));
+            let help = near.map_or_else(|| format!("the names are {}", names.join(", ")), |near| format!("did you mean `{near}`?"));
             return Err(format!("a message has no `{name}`; {help}"));
         }
         Ok(Self { source: source.into(), environment: Arc::new(environment) })
@@ -118,13 +131,13 @@ impl PartialEq for Template {
     }
 }
 
-fn undeclared(environment: &Environment<'_>) -> Vec<String> {
+fn undeclared(environment: &Environment<'_>, names: &[&str]) -> Vec<String> {
     let Ok(template) = environment.get_template("text") else { return Vec::new() };
     let functions: Vec<String> = environment.globals().map(|(name, _)| name.to_owned()).collect();
     let mut unknown: Vec<String> = template
         .undeclared_variables(false)
         .into_iter()
-        .filter(|name| !NAMES.contains(&name.as_str()) && !functions.contains(name))
+        .filter(|name| !names.contains(&name.as_str()) && !functions.contains(name))
         .collect();
     unknown.sort();
     unknown

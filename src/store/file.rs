@@ -35,6 +35,8 @@ pub enum Fault {
 pub struct Kept {
     pub state: State,
     pub steady: Steady,
+    /// Made with the file, and its own for ever.
+    pub identity: Option<String>,
     /// By the wall clock.
     pub saved_at: Option<DateTime<Utc>>,
     /// The file that was there could not be read.

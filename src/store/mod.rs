@@ -4,6 +4,7 @@
 //! While the file cannot be written the changes wait in memory, the last one about each thing, and everything goes on.
 
 mod file;
+pub mod history;
 mod lock;
 mod pending;
 mod rows;
@@ -53,6 +54,8 @@ pub struct Opened {
     pub state: State,
     /// Where the steady clock goes on.
     pub steady: Steady,
+    /// Under which incidents are numbered; nothing if there is no file to number them in.
+    pub identity: Option<String>,
     /// A file that could not be read, and was moved away.
     pub moved_aside: Option<PathBuf>,
 }
@@ -107,7 +110,7 @@ impl Store {
         let writer = tokio::spawn(writer::run(shared.clone(), file, folder.to_owned(), troubles));
         let away = found.saved_at.and_then(|saved| (now.wall - saved).to_std().ok()).unwrap_or_default();
         let store = Store { shared, trouble, writer, _lock: lock.ok() };
-        Ok(Opened { store, state: found.state, steady: found.steady + away, moved_aside: found.moved_aside })
+        Ok(Opened { store, state: found.state, steady: found.steady + away, identity: found.identity, moved_aside: found.moved_aside })
     }
 
     /// Takes changes of one step; they become durable together.

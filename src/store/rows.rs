@@ -165,6 +165,7 @@ pub async fn read(connection: &mut SqliteConnection) -> Result<Kept, sqlx::Error
         state,
         steady: number(connection, "steady").await?.map(steady).unwrap_or_default(),
         saved_at: number(connection, "wall").await?.and_then(DateTime::from_timestamp_micros),
+        identity: sqlx::query_scalar("SELECT value FROM meta WHERE key = 'watch'").fetch_optional(&mut *connection).await?,
         moved_aside: None,
     })
 }

@@ -18,6 +18,8 @@ const GATHER: Duration = Duration::from_secs(1);
 /// A file that could not be written is tried again after so long, twice as long each time.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// A file that breaks again sooner is the same trouble, which takes a little and then no more: retries go on slower.
+const SAME_TROUBLE: Duration = Duration::from_secs(300);
 /// It is trusted again after so many writes, with so long between them: a full disk takes one now and then.
 const PROOFS: u32 = 3;
 const BETWEEN_PROOFS: Duration = Duration::from_millis(500);
@@ -26,6 +28,7 @@ const BETWEEN_PROOFS: Duration = Duration::from_millis(500);
 pub async fn run(shared: Arc<Shared>, mut file: Option<StateFile>, folder: PathBuf, troubles: watch::Sender<Option<Reason>>) {
     let mut retry = FIRST_RETRY;
     let mut proofs = 0;
+    let mut well_since = Instant::now();
     loop {
         let in_trouble = troubles.borrow().is_some();
         match (&file, in_trouble) {
@@ -43,7 +46,7 @@ pub async fn run(shared: Arc<Shared>, mut file: Option<StateFile>, folder: PathB
                 proofs += 1;
                 shared.progress.send_replace(Progress { committed: batch.number, broken: false });
                 if in_trouble && proofs >= PROOFS {
-                    retry = FIRST_RETRY;
+                    well_since = Instant::now();
                     troubles.send_replace(None);
                 }
             }
@@ -53,6 +56,9 @@ pub async fn run(shared: Arc<Shared>, mut file: Option<StateFile>, folder: PathB
                 shared.pending().put_back(batch);
                 shared.progress.send_modify(|progress| progress.broken = true);
                 if !in_trouble {
+                    if well_since.elapsed() >= SAME_TROUBLE {
+                        retry = FIRST_RETRY;
+                    }
                     troubles.send_replace(Some(cannot(&folder, &fault)));
                 }
             }

@@ -2,22 +2,31 @@
 
 use std::time::{Duration, Instant};
 
+use super::checker::Figures;
 use super::dice::Dice;
 use super::lives::{HEARD, Lives};
 use super::{figure, long};
+use crate::program::Program;
 
 #[test]
 fn random_kills_lose_nothing_and_mark_what_they_repeat() {
     let kills = if long() { 1000 } else { 35 };
-    let mut dice = Dice::new(7);
+    let figures = storm(kills, 7, "", |_| {}, Lives::kill);
+    figure("random kills", &format!("{figures:?}"));
+}
+
+/// So many lives, each ended like this; what the checker counted. Before the first one the place is made ready.
+pub fn storm(lives: usize, seed: u64, more: &str, ready: impl FnOnce(&Lives), mut end: impl FnMut(&mut Lives, Program)) -> Figures {
+    let (deaths, mut dice) = (lives, Dice::new(seed));
     let answers = ["ok", "ok", "ok", "ok", "ok", "ok", "ok", "html:502", "429:1", "truncated"];
-    let plan: Vec<&str> = (0..kills * 20).map(|_| answers[dice.below(answers.len())]).collect();
-    let mut lives = Lives::new(4, &plan.join(","));
+    let plan: Vec<&str> = (0..deaths * 20).map(|_| answers[dice.below(answers.len())]).collect();
+    let mut lives = Lives::with(4, &plan.join(","), "every: 100ms, fail_after: 2", more);
+    ready(&lives);
     let mut since = [Instant::now(); 4];
-    for _ in 0..kills {
+    for _ in 0..deaths {
         let program = lives.place.start();
-        let end = Instant::now() + Duration::from_millis(30 + dice.below(600) as u64);
-        while Instant::now() < end {
+        let dies = Instant::now() + Duration::from_millis(30 + dice.below(600) as u64);
+        while Instant::now() < dies {
             for (index, since) in since.iter_mut().enumerate() {
                 let known = lives.is_known(index);
                 assert!(known || since.elapsed() < HEARD, "lost: {index} {:?}", lives.receipts());
@@ -32,10 +41,10 @@ fn random_kills_lose_nothing_and_mark_what_they_repeat() {
             }
             std::thread::park_timeout(Duration::from_millis(10));
         }
-        lives.kill(program);
+        end(&mut lives, program);
     }
     lives.bot.mend();
     let figures = lives.end().figures;
-    assert!(figures.deaths == kills && figures.messages > kills / 4, "the storm was one: {figures:?}");
-    figure("random kills", &format!("{figures:?}"));
+    assert!(figures.deaths == deaths && figures.messages > deaths / 4, "the storm was one: {figures:?}");
+    figures
 }

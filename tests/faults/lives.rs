@@ -30,10 +30,10 @@ pub struct Lives {
 impl Lives {
     /// A check on each of so many services, and a channel that answers by this plan.
     pub fn new(services: usize, plan: &str) -> Self {
-        Self::with(services, plan, "every: 100ms, fail_after: 2")
+        Self::with(services, plan, "every: 100ms, fail_after: 2", "")
     }
 
-    pub fn with(services: usize, plan: &str, keys: &str) -> Self {
+    pub fn with(services: usize, plan: &str, keys: &str, more: &str) -> Self {
         let place = Place::new("");
         let bot = FakeBot::with_receipts(plan, &place.path("receipts.jsonl"));
         let services: Vec<Service> = (0..services).map(|_| Service::start()).collect();
@@ -45,8 +45,9 @@ impl Lives {
         place.write(
             "checks.yaml",
             &format!(
-                "host: srv-01\ntimezone: UTC\nlog: {{ status_every: 1s }}\nchannels: {{ {CHANNEL}: {} }}\nchecks:\n{checks}",
-                bot.section()
+                "host: srv-01\ntimezone: UTC\nchannels: {{ {CHANNEL}: {} }}\nchecks:\n{checks}{}",
+                bot.section(),
+                if more.is_empty() { "log: { status_every: 1s }\n" } else { more }
             ),
         );
         Self { place, bot, services, dues: Vec::new(), deaths: Vec::new() }
@@ -122,7 +123,9 @@ impl Lives {
     }
 
     fn state(&self, file: &str) -> PathBuf {
-        self.place.path("state").join(file)
+        // The disk of a power cut has it one folder deeper.
+        let folders = ["disk/state", "state"].map(|folder| self.place.path(folder));
+        folders.iter().find(|folder| folder.exists()).unwrap_or(&folders[1]).join(file)
     }
 
     /// Everything is well: one more life, until people know it and the state holds nothing any more. Then the checker speaks.

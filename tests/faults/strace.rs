@@ -37,7 +37,7 @@ fn a_kill_at_any_call_loses_nothing() {
 
 /// A story that is told twice, its first life cut at this call; nothing if it never got so far. How many copies were sent.
 fn life_cut_at(calls: &str, number: usize) -> Option<usize> {
-    let mut lives = Lives::with(1, "", "every: 100ms, fail_after: 2");
+    let mut lives = Lives::new(1, "");
     let program = lives.place.command(&["run"]);
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);

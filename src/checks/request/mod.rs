@@ -14,11 +14,11 @@ use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Method, Response, StatusCode, Url};
 pub use settings::{BasicSection, RequestKeys, json_path, metric_name};
 pub use status::Statuses;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::domain::reading::Target;
 use crate::net::trace::Trace;
-use crate::net::{Fault, http as fault, words};
+use crate::net::{Fault, http as fault, in_time, words};
 use crate::settings::Secret;
 
 /// How pages are asked for: as whom, by which way, how far and how much.
@@ -68,7 +68,7 @@ impl Requests {
     /// body may be cut.
     pub async fn look(&self, page: &Page, good: &Statuses, within: Duration) -> (Result<Answer, Fault>, Progress) {
         let mut progress = Progress::new();
-        let visit = timeout(within, self.visit(page, good, &mut progress)).await;
+        let visit = in_time(within, self.visit(page, good, &mut progress)).await;
         let answer = visit.unwrap_or_else(|_| Err(progress.too_late(within)));
         (answer, progress)
     }

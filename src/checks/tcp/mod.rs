@@ -17,13 +17,13 @@ pub use settings::{TcpSettings, TlsSection, TlsSetting};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 use crate::checks::{Check, Kind, Run, outcome_of};
 use crate::domain::reading::{Outcome, Reading, Target};
 use crate::net::trace::Trace;
-use crate::net::{Endpoint, Fault, Host, LookupError, Net, tls, words};
+use crate::net::{Endpoint, Fault, Host, LookupError, Net, in_time, tls, words};
 use crate::settings::Secret;
 
 /// Built from [`TcpSettings`].
@@ -92,7 +92,7 @@ impl Tcp {
     async fn look(&self, port: &Port, within: Duration) -> Reading {
         let mut progress = Progress::default();
         let trace = self.tls.is_some().then(Trace::default);
-        let conversation = timeout(within, self.converse(port, within, &mut progress, trace.as_ref()));
+        let conversation = in_time(within, self.converse(port, within, &mut progress, trace.as_ref()));
         let outcome = match conversation.await {
             Ok(Ok(())) => Outcome::Pass,
             Ok(Err(fault)) => outcome_of(fault),
@@ -264,7 +264,7 @@ async fn connect_any(addresses: &[IpAddr], port: u16, within: Duration) -> io::R
         let attempt = connect(SocketAddr::new(*address, port));
         let attempt = match index + 1 == addresses.len() {
             true => attempt.await,
-            false => match timeout(within / addresses.len() as u32, attempt).await {
+            false => match in_time(within / addresses.len() as u32, attempt).await {
                 Ok(attempt) => attempt,
                 Err(_) => Err(io::ErrorKind::TimedOut.into()),
             },

@@ -172,3 +172,72 @@ proptest! {
         }
     }
 }
+
+/// Every change of every zone's clock between these years, to the minute after it.
+fn changes(zone: Tz) -> Vec<DateTime<Utc>> {
+    let offset = |at: DateTime<Utc>| zone.offset_from_utc_datetime(&at.naive_utc()).fix();
+    let mut changes = Vec::new();
+    // No zone changes its clock and changes it back within so short a time.
+    let (mut at, end, step) = (utc("2024-01-01 00:00"), utc("2031-01-01 00:00"), TimeDelta::days(7));
+    while at < end {
+        let (mut before, mut after) = (at, at + step);
+        at = after;
+        if offset(before) == offset(after) {
+            continue;
+        }
+        while after - before > TimeDelta::minutes(1) {
+            let middle = before + TimeDelta::minutes((after - before).num_minutes() / 2);
+            if offset(middle) == offset(before) { before = middle } else { after = middle }
+        }
+        changes.push(after);
+    }
+    changes
+}
+
+/// The minutes at which a simulated watch finds it open, going from one instant that it asks for to the next.
+fn open_minutes(window: &Window, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    let mut minutes = Vec::new();
+    let mut at = from;
+    while let Some(opening) = window.next_opening(at).filter(|opening| *opening < to) {
+        at = opening;
+        while at < to && window.is_open(at) {
+            minutes.push(at);
+            at += TimeDelta::minutes(1);
+        }
+    }
+    minutes
+}
+
+/// Every change of 2024–2030 in every zone of the database: the simulated open minutes are those that a clock on the wall counts.
+#[test]
+fn every_change_of_every_zone_agrees_with_a_count_minute_by_minute() {
+    let hours = [
+        &[(EVERY_DAY, "02:00-03:00")][..],
+        &[(EVERY_DAY, "02:30-04:00"), (EVERY_DAY, "00:00-00:30")],
+        &[("sat-mon", "23:30-01:15")],
+        &[("mon-fri", "09:00-18:00"), ("sun", "01:00-05:00")],
+    ];
+    let (mut zones, mut count) = (0, 0);
+    for zone in chrono_tz::TZ_VARIANTS {
+        let changes = changes(zone);
+        zones += usize::from(!changes.is_empty());
+        for change in changes {
+            count += 1;
+            let (from, to) = (change - TimeDelta::hours(26), change + TimeDelta::hours(26));
+            let wall: Vec<_> = (0..52 * 60)
+                .map(|minute| {
+                    let at = from + TimeDelta::minutes(minute);
+                    let wall = at.with_timezone(&zone);
+                    (at, wall.weekday().num_days_from_monday() as usize * 1440 + wall.hour() as usize * 60 + wall.minute() as usize)
+                })
+                .collect();
+            for spans in hours {
+                let window = window(zone.name(), spans);
+                let week = open_week(&window);
+                let counted: Vec<_> = wall.iter().filter(|(_, minute)| week[*minute]).map(|(at, _)| *at).collect();
+                assert_eq!(open_minutes(&window, from, to), counted, "{zone} around {change}, {spans:?}");
+            }
+        }
+    }
+    assert!(zones > 150 && count > 2000, "{count} changes of {zones} zones");
+}

@@ -73,7 +73,9 @@ fn sends_html_to_the_chat() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (said, receipts) = runtime.block_on(outcome("", "topic_id: 7, silent_recoveries: true"));
     assert_eq!(said.trim(), "taken 1");
-    let expect = serde_json::json!({"chat_id": -100123, "topic": 7, "text": "<b>hi</b>", "html": true, "silent": true});
+    let at = receipts[0]["at"].clone();
+    let expect = serde_json::json!(
+        {"at": at, "answered": true, "chat_id": -100123, "topic": 7, "text": "<b>hi</b>", "html": true, "silent": true});
     assert_eq!(receipts, [expect]);
 }
 

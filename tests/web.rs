@@ -1,0 +1,144 @@
+//! What the running program says over HTTP.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::bot::FakeBot;
+use crate::program::{PATIENCE, Place, Program, left_out, until};
+use crate::service::Service;
+
+fn place(bot: &FakeBot, service: &Service, web: &str) -> Place {
+    Place::new(&format!(
+        "host: srv-01\ntimezone: UTC\nweb: {{ {web} }}\nchannels:\n  ops: {}\nchecks:\n  - name: \"atto \\\"1\\\\2\"\n    {}\n    every: 100ms\n    fail_after: 2\n",
+        bot.section(),
+        service.section()
+    ))
+}
+
+/// Where it listens, as it says itself.
+fn address(program: &Program) -> SocketAddr {
+    until("it listens", || {
+        let lines = program.stderr();
+        let line = lines.iter().find(|line| line.contains("served over HTTP address="))?;
+        line.rsplit_once("address=")?.1.trim().parse().ok()
+    })
+}
+
+/// The code and the body of an answer.
+fn get(address: SocketAddr, path: &str, headers: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer}"));
+    assert!(head.to_lowercase().contains("cache-control: no-store"), "{head}");
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+#[test]
+fn programs_read_this_machine_and_the_watch() {
+    let (bot, service) = (FakeBot::start(""), Service::start());
+    let place = place(&bot, &service, "listen: \"127.0.0.1:0\"");
+    let program = place.start();
+    let address = address(&program);
+    service.asked_again(2);
+    let (code, body) = get(address, "/status", "");
+    let machine: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(code, 200);
+    assert!(machine["cpu"].as_f64().is_some_and(|cpu| (0.0..=100.0).contains(&cpu)), "{body}");
+    assert!(machine["mem"].as_str().unwrap().ends_with('%') && machine["disk"].as_str().unwrap().ends_with('%'), "{body}");
+    assert!(machine["uptime"].as_str().unwrap().ends_with('s'), "{body}");
+
+    let (code, body) = get(address, "/healthz", "");
+    assert_eq!((code, body.as_str()), (200, r#"{"checks":{"good":true},"messages":{"good":true},"state":{"good":true}}"#));
+
+    service.well.store(false, Ordering::SeqCst);
+    bot.texts(1);
+    let text = until("the message is counted", || {
+        let (code, text) = get(address, "/metrics", "");
+        (code == 200 && text.contains(r#"vakhta_messages_total{channel="ops",outcome="taken"} 1"#)).then_some(text)
+    });
+    assert!(text.contains(r#"vakhta_check_status{check="atto \"1\\2"} 0"#), "{text}");
+    assert!(text.contains("vakhta_incidents_open 1") && text.contains("# TYPE vakhta_messages_total counter\n"), "{text}");
+    let (_, open) = get(address, "/metrics", "Accept: application/openmetrics-text; version=1.0.0\r\n");
+    assert!(open.contains("# TYPE vakhta_messages counter\n") && open.ends_with("# EOF\n"), "{open}");
+    assert!(!text.contains("CANARY"));
+    promtool(&text);
+    assert_eq!(get(address, "/nowhere", "").0, 404);
+    program.stop();
+}
+
+/// What Prometheus itself says of the text.
+fn promtool(text: &str) {
+    let Ok(mut tool) =
+        Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    else {
+        return left_out("web::promtool_takes_the_metrics", "promtool is not installed");
+    };
+    tool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let said = tool.wait_with_output().unwrap();
+    let complaints = String::from_utf8(said.stderr).unwrap() + &String::from_utf8(said.stdout).unwrap();
+    assert!(said.status.success(), "{complaints}");
+}
+
+#[test]
+fn a_token_is_asked_for_where_one_is_set() {
+    let (bot, service) = (FakeBot::start(""), Service::start());
+    let place = place(&bot, &service, "listen: \"127.0.0.1:0\", token: CANARY-token");
+    let program = place.start();
+    let address = address(&program);
+    for path in ["/status", "/metrics"] {
+        for wrong in ["", "Authorization: Bearer CANARY-tokem\r\n", "Authorization: Bearer\r\n", "Authorization: Basic CANARY-token\r\n"] {
+            let (code, body) = get(address, path, wrong);
+            assert!(code == 401 && !body.contains("CANARY"), "{path} {wrong}: {code} {body}");
+        }
+        assert_eq!(get(address, path, "Authorization: bearer CANARY-token\r\n").0, 200);
+    }
+    assert_eq!(get(address, "/healthz", "").0, 200);
+    assert!(!program.stop().contains("CANARY"));
+}
+
+#[test]
+fn a_port_that_is_taken_stops_no_check() {
+    let (bot, service) = (FakeBot::start(""), Service::start());
+    let place = place(&bot, &service, &format!("listen: \"{}\"", service.address));
+    let program = place.start();
+    let text = bot.texts(1).remove(0);
+    assert!(text.starts_with("🔴 srv-01 · (vakhta) failed\nweb\ncannot listen on 127.0.0.1:"), "{text}");
+    service.asked_again(2);
+    program.stop();
+}
+
+#[test]
+fn who_is_slow_or_asks_too_much_holds_nobody_up() {
+    let (bot, service) = (FakeBot::start(""), Service::start());
+    let place = place(&bot, &service, "listen: \"127.0.0.1:0\"");
+    let program = place.start();
+    let address = address(&program);
+    // Half a request each, held open.
+    let slow: Vec<TcpStream> = (0..50)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nX: ").unwrap();
+            stream
+        })
+        .collect();
+    assert_eq!(get(address, "/healthz", "").0, 200);
+    let mut large = TcpStream::connect(address).unwrap();
+    large.set_read_timeout(Some(PATIENCE)).unwrap();
+    // It may be refused before all of it is written.
+    let _ = large.write_all(format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(1 << 20)).as_bytes());
+    let mut answer = Vec::new();
+    let _ = large.read_to_end(&mut answer);
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 431"), "{}", String::from_utf8_lossy(&answer));
+    service.asked_again(3);
+    // The end waits for none of them.
+    let begun = std::time::Instant::now();
+    program.stop();
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    drop(slow);
+}
