@@ -1,13 +1,13 @@
 //! Machines with scripted loads behind metrics endpoints.
 //!
 //! ```text
-//! cargo run --example farm -- --port 9300 --machines 30 --plan "7 cpu 95 @5-9, 3 gone @6-, status 500 @12"
-//! curl http://127.0.0.1:9300/machines          [{"machine_ip":"10.20.0.0","cpu":20,"mem":"30%","disk":"43%","uptime":"1d 2h 37m 6s"}, …]
-//! curl http://127.0.0.1:9300/machines/7        one machine, without a name
-//! curl -d "7 mem 20..95" http://127.0.0.1:9300/plan
+//! cargo run --example farm -- --port 9600 --machines 30 --plan "7 cpu 95 @5-9, 3 gone @6-, status 500 @12"
+//! curl http://127.0.0.1:9600/machines          [{"machine_ip":"10.20.0.0","cpu":20,"mem":"30%","disk":"43%","uptime":"1d 2h 37m 6s"}, …]
+//! curl http://127.0.0.1:9600/machines/7        one machine, without a name
+//! curl -d "7 mem 20..95" http://127.0.0.1:9600/plan
 //! ```
 //!
-//! In checks.yaml: `metrics: { url: "http://127.0.0.1:9300/machines", machine: machine_ip }`.
+//! In checks.yaml: `metrics: { url: "http://127.0.0.1:9600/machines", machine: machine_ip }`.
 
 mod machines;
 mod support;
@@ -18,7 +18,7 @@ use clap::Parser;
 #[command(about = "Machines with scripted loads behind metrics endpoints")]
 struct Options {
     /// Where to listen on 127.0.0.1; 0 takes any free port.
-    #[arg(long, default_value_t = 9300)]
+    #[arg(long, default_value_t = 9600)]
     port: u16,
     /// How many machines there are.
     #[arg(long, default_value_t = 30)]

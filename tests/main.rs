@@ -5,6 +5,7 @@
 
 mod bot;
 mod command_line;
+mod examples;
 mod farm;
 mod faults;
 mod hindsight;
