@@ -6,6 +6,8 @@
 mod bot;
 mod channels;
 mod command_line;
+mod examples;
+mod farm;
 mod faults;
 mod hindsight;
 mod history;

@@ -60,7 +60,7 @@ impl Memory {
     }
 
     pub fn look(&self, check: &Arc<str>, report: &Report, now: Now) {
-        if let (Some(_), Report::Readings(readings) | Report::Found { readings, .. }) = (&self.history, report) {
+        if let (Some(_), Some(readings)) = (&self.history, report.readings()) {
             self.add(Record::Look(Look::new(check, readings, now.wall)));
         }
     }
