@@ -152,9 +152,9 @@ impl Seat {
 /// One run within its deadline; a panic in it is its own.
 pub async fn look_once(look: Arc<dyn Check>, run: Run) -> Report {
     let longest = look.longest(&run) * 2 + GRACE;
-    let mut task = tokio::spawn(async move { look.run(&run).await });
+    let mut task = tokio::spawn(async move { look.report(&run).await });
     match in_time(longest, &mut task).await {
-        Ok(Ok(readings)) => Report::Readings(readings),
+        Ok(Ok(report)) => report,
         Ok(Err(broken)) if broken.is_panic() => Report::Lost("the check itself broke down (see the log)".into()),
         Ok(Err(_)) => Report::Lost("the run was ended".into()),
         Err(_) => {

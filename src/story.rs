@@ -7,6 +7,7 @@
 //! 12:00:00 terminals 10.0.0.7:fail(no reply) 10.0.0.8:pass{rtt=0.02}     a run of the check, every target of it
 //! 12:00:00 x5 30s terminals 10.0.0.7:fail                                the same, five times, half a minute apart
 //! 12:00:00 terminals took 5s 10.0.0.7:fail                               the same, begun five seconds before
+//! 12:00:00 fleet http://hub/:pass a:pass others missing(not listed)      what was found before and is not now; or: others kept
 //! 12:00:00 (uplink) 192.0.2.1:fail 192.0.2.2:noway                       a look at the own network; no route to the second
 //! 12:00:00 ops answers later 30s                                         what the channel says to its next message
 //! 12:00:00 ops answers nothing                                           no answer before the next restart

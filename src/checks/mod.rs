@@ -2,11 +2,14 @@
 //!
 //! A new kind is one file here and one line in [`kinds`].
 
+pub mod command;
 mod host;
 pub mod http;
+pub mod metrics;
 #[cfg(test)]
 mod namespace;
 mod ping;
+pub mod request;
 pub mod tcp;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -19,7 +22,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::domain::reading::{Outcome, Reading};
+use crate::domain::reading::{Outcome, Reading, Report};
 use crate::net::{Fault, words};
 use crate::settings::{Build, Problem, Settings};
 
@@ -29,6 +32,11 @@ pub trait Check: Send + Sync {
     /// Looks at every target once; the answer has exactly one reading for each.
     /// Each target keeps its own deadline, `run.timeout`.
     async fn run(&self, run: &Run) -> Vec<Reading>;
+
+    /// The look as a report. Only a kind that finds its targets in answers has more to say than its readings.
+    async fn report(&self, run: &Run) -> Report {
+        Report::Readings(self.run(run).await)
+    }
 
     /// How many targets there are now: for the progress bar and the dry tables of `validate`.
     fn size(&self) -> usize;
@@ -116,6 +124,10 @@ pub trait Kind: Settings<Plugin = dyn Check> {
     const NETWORK: bool;
     /// How many looks may be under way at once.
     const AT_ONCE: usize;
+    /// The keys under which it takes one target and many, if targets can be added while the watch runs.
+    const TARGETS: Option<(&'static str, &'static str)> = None;
+    /// How often it looks when the file does not say, if that is not what all kinds do.
+    const EVERY: Option<Duration> = None;
 }
 
 /// A kind as the configuration sees it: a name and how a section of it becomes a check.
@@ -123,6 +135,8 @@ pub struct KindEntry {
     pub name: &'static str,
     pub network: bool,
     pub at_once: usize,
+    pub every: Option<Duration>,
+    pub targets: Option<(&'static str, &'static str)>,
     pub build: Build<dyn Check>,
     pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
 }
@@ -133,7 +147,9 @@ pub fn kinds() -> Vec<KindEntry> {
         KindEntry::of::<host::Host>("host"),
         KindEntry::of::<tcp::TcpSettings>("tcp"),
         KindEntry::of::<http::HttpSettings>("http"),
+        KindEntry::of::<metrics::MetricsSettings>("metrics"),
         KindEntry::of::<ping::Ping>("ping"),
+        KindEntry::of::<command::CommandSettings>("command"),
     ]
 }
 
@@ -143,6 +159,8 @@ impl KindEntry {
             name,
             network: K::NETWORK,
             at_once: K::AT_ONCE,
+            every: K::EVERY,
+            targets: K::TARGETS,
             build: |section, at| crate::settings::read::<K>(section)?.build(at),
             schema: |generator| generator.subschema_for::<K>(),
         }

@@ -107,7 +107,7 @@ async fn look<'a>(chosen: &[Chosen<'a>], bar: &ProgressBar) -> Vec<Look<'a>> {
 /// Which rules a single look breaks, whatever their holds say.
 fn judge(plan: &CheckPlan, report: Report) -> Vec<Seen> {
     let readings = match report {
-        Report::Readings(readings) => readings,
+        Report::Readings(readings) | Report::Found { readings, .. } => readings,
         Report::Lost(reason) => vec![Reading::unknown(&Target::itself(), reason)],
     };
     let mut plan = plan.clone();

@@ -274,7 +274,7 @@ pub struct ChannelSection {
 pub struct CheckSection {
     /// What the check is called in messages, logs and on the page; one check a name.
     pub name: Option<String>,
-    /// How often it looks, from `100ms` up. Default: `30s`.
+    /// How often it looks, from `100ms` up. Default: `30s`, of the `metrics` kind `15m`.
     pub every: Option<Period>,
     /// How long one look at one target may take, at most `10m`. Default: `5s`.
     pub timeout: Option<Period>,

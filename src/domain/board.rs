@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::incident::{ClosedBy, Closing, Incident, IncidentId};
-use super::reading::{Reading, Report, Target};
+use super::reading::{Others, Reading, Report, Target};
 use super::rule::{Judge, Rule, Unit};
 use super::state::Change;
 use super::time::Now;
@@ -87,6 +87,21 @@ impl CheckState {
                 }
                 self.drop_unreported(plan, now, &mut taken);
             }
+            Report::Found { readings, others } => {
+                for reading in &readings {
+                    self.look(plan, reading, now, held, next_id, &mut taken);
+                }
+                for target in self.unreported() {
+                    match (&others, self.targets.get_mut(&target.key)) {
+                        (Others::Missing(reason), _) => {
+                            self.look(plan, &Reading::unknown(&target, reason.clone()), now, held, next_id, &mut taken);
+                        }
+                        (Others::Kept, Some(state)) => state.reported = self.reports,
+                        (Others::Kept, None) => {}
+                    }
+                }
+                self.drop_unreported(plan, now, &mut taken);
+            }
             Report::Lost(reason) => {
                 let mut targets: Vec<_> = self.targets.values().map(|state| state.target.clone()).collect();
                 if targets.is_empty() {
@@ -160,6 +175,13 @@ impl CheckState {
                 changes.extend(incident.map(|incident| Change::Incident { check: plan.name.clone(), incident: incident.clone() }));
             }
         }
+    }
+
+    /// Targets that were found once and are not in the last report.
+    fn unreported(&self) -> Vec<Arc<Target>> {
+        let found = |state: &&TargetState| !state.target.key.is_empty() && !state.target.key.contains("://");
+        let unreported = self.targets.values().filter(|state| state.reported != self.reports).filter(found);
+        unreported.map(|state| state.target.clone()).collect()
     }
 
     fn drop_unreported(&mut self, plan: &CheckPlan, now: Now, taken: &mut Taken) {

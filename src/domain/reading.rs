@@ -102,6 +102,18 @@ impl Reading {
 pub enum Report {
     /// One reading for every target the check has now; a target that is not among them is gone.
     Readings(Vec<Reading>),
+    /// Readings of a check that finds its targets in answers, and what is to be thought of those it knew and has none of.
+    Found { readings: Vec<Reading>, others: Others },
     /// The whole run was lost (panic, deadline): no target could be looked at.
     Lost(Reason),
+}
+
+/// Targets that were found by earlier looks, perhaps in an earlier life of the watch, and not by this one.
+/// A key with `://` in it is what was asked, never what was found: when it is in no report, it is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Others {
+    /// They stay as they are: what would have told of them did not answer.
+    Kept,
+    /// They should have been found, so they could not be looked at.
+    Missing(Reason),
 }

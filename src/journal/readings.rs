@@ -8,7 +8,7 @@ use chrono::{DateTime, FixedOffset};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::reading::{Outcome, Reading, Report, Target};
+use crate::domain::reading::{Others, Outcome, Reading, Report, Target};
 use crate::domain::time::Now;
 
 /// One line of `readings.jsonl`: one run of a check.
@@ -21,6 +21,12 @@ pub struct ReportLine {
     /// Absent when the whole run was lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readings: Option<Vec<ReadingLine>>,
+    /// Of a check that finds its targets: those it did not find stay as they were.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub others_kept: bool,
+    /// Likewise: why those it did not find could not be looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others_missing: Option<String>,
     /// Why it was lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<String>,
@@ -48,17 +54,31 @@ pub struct ReadingLine {
 
 impl ReportLine {
     pub fn new(check: &str, report: &Report, took: Duration, zone: Tz, now: Now) -> Self {
-        let (readings, lost) = match report {
-            Report::Readings(readings) => (Some(readings.iter().map(ReadingLine::new).collect()), None),
-            Report::Lost(reason) => (None, Some(reason.to_string())),
+        let lines = |readings: &[Reading]| Some(readings.iter().map(ReadingLine::new).collect());
+        let (readings, others, lost) = match report {
+            Report::Readings(readings) => (lines(readings), None, None),
+            Report::Found { readings, others } => (lines(readings), Some(others), None),
+            Report::Lost(reason) => (None, None, Some(reason.to_string())),
+        };
+        let others_kept = others == Some(&Others::Kept);
+        let others_missing = match others {
+            Some(Others::Missing(reason)) => Some(reason.to_string()),
+            _ => None,
         };
         let time = now.wall.with_timezone(&zone).fixed_offset();
-        Self { time, check: check.to_owned(), took: took.as_secs_f64(), readings, lost }
+        Self { time, check: check.to_owned(), took: took.as_secs_f64(), readings, others_kept, others_missing, lost }
     }
 
     pub fn report(&self) -> Report {
         match &self.readings {
-            Some(readings) => Report::Readings(readings.iter().map(ReadingLine::reading).collect()),
+            Some(lines) => {
+                let readings = lines.iter().map(ReadingLine::reading).collect();
+                match &self.others_missing {
+                    Some(reason) => Report::Found { readings, others: Others::Missing(reason.as_str().into()) },
+                    None if self.others_kept => Report::Found { readings, others: Others::Kept },
+                    None => Report::Readings(readings),
+                }
+            }
             None => Report::Lost(self.lost.as_deref().unwrap_or_default().into()),
         }
     }
@@ -118,7 +138,9 @@ mod tests {
             Reading::fail(&named, "no reply").with("loss", 100.0),
             Reading::unknown(&named, "no permission").without_a_way(),
         ];
-        for report in [Report::Readings(readings), Report::Lost("it broke down".into())] {
+        let found = |others| Report::Found { readings: readings.clone(), others };
+        let reports = [found(Others::Kept), found(Others::Missing("not listed".into())), Report::Lost("it broke down".into())];
+        for report in reports.into_iter().chain([Report::Readings(readings)]) {
             let line = ReportLine::new("a", &report, Duration::from_millis(1500), Tz::UTC, now);
             let read: ReportLine = serde_json::from_str(&serde_json::to_string(&line).unwrap()).unwrap();
             assert_eq!((read.report(), read.took()), (report, Duration::from_millis(1500)));

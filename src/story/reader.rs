@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 
 use super::{Step, What};
 use crate::domain::engine::Delivery;
-use crate::domain::reading::{Outcome, Reading, Report, Target};
+use crate::domain::reading::{Others, Outcome, Reading, Report, Target};
 use crate::settings::Period;
 
 /// The most runs that one line stands for.
@@ -100,6 +100,9 @@ fn report(text: &str) -> Result<Report, String> {
     }
     let (mut readings, mut rest) = (Vec::new(), text);
     while !rest.is_empty() {
+        if let Some(others) = rest.strip_prefix("others ") {
+            return Ok(Report::Found { readings, others: self::others(others)? });
+        }
         // A target may have colons of its own: the last one before a reason or values is ours.
         let head = rest.find([' ', '(', '{']).unwrap_or(rest.len());
         let (target, word) =
@@ -136,6 +139,15 @@ fn report(text: &str) -> Result<Report, String> {
         rest = after.trim_start();
     }
     Ok(Report::Readings(readings))
+}
+
+/// `kept` or `missing(reason)`
+fn others(text: &str) -> Result<Others, String> {
+    let missing = |text: &str| Some(Others::Missing(text.strip_prefix("missing(")?.strip_suffix(')')?.into()));
+    match text {
+        "kept" => Ok(Others::Kept),
+        text => missing(text).ok_or_else(|| "the others of a report are `kept` or `missing(reason)`".to_owned()),
+    }
 }
 
 /// What a channel answers; `nothing` is no answer before the watch ends.

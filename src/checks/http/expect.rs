@@ -1,21 +1,11 @@
 //! What an answer must be like, and the numbers that are read out of it. Pure: bytes in, verdict out.
 
-use reqwest::StatusCode;
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
-use super::status::Statuses;
-use crate::net::words;
+use crate::checks::request::json::{self, excerpt, shown};
+use crate::checks::request::{Answer, Statuses};
 use crate::settings::Secret;
-
-/// An answer, read to its end.
-pub struct Answer {
-    pub status: StatusCode,
-    /// Unpacked.
-    pub body: Vec<u8>,
-    /// Where it leads, if it is a redirect that was not followed.
-    pub redirect: Option<String>,
-}
 
 /// All that a user expects of an answer.
 #[derive(Default)]
@@ -62,9 +52,8 @@ impl Text {
 impl Expectations {
     pub fn judge(&self, answer: &Answer) -> Verdict {
         let mut failed = Vec::new();
-        if !self.status.contains(answer.status.as_u16()) {
-            let redirect = answer.redirect.as_ref().map(|url| format!(": redirect to {url}, not followed")).unwrap_or_default();
-            failed.push(format!("status {}, expected {}{redirect}", answer.status.as_u16(), self.status));
+        if let Some(unexpected) = answer.unexpected(&self.status) {
+            failed.push(unexpected);
             // A page that says it is not well need not look well.
             let values = self.values(&self.document(answer));
             return Verdict { failed, values };
@@ -95,8 +84,7 @@ impl Expectations {
         if self.json.is_empty() && self.values.is_empty() {
             return Ok(Value::Null);
         }
-        let wrong = |error| format!("the answer is not JSON ({error}): `{}`", excerpt(&answer.body, &self.hidden));
-        serde_json::from_slice(&answer.body).map_err(wrong)
+        json::read(&answer.body, &self.hidden)
     }
 
     fn values(&self, document: &Result<Value, String>) -> Vec<(String, Result<f64, String>)> {
@@ -138,35 +126,13 @@ fn number(document: &Value, path: &JsonPath, hidden: &[Secret]) -> Result<f64, S
         [] => return Err(format!("`{path}` is not in the answer")),
         _ => return Err(format!("`{path}` leads to {} values, not to one", found.len())),
     };
-    let number = match value {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => decimal(text.trim()),
-        _ => None,
-    };
-    number.filter(|number| number.is_finite()).ok_or_else(|| format!("`{path}` is {}, not a number", shown(value, hidden)))
-}
-
-/// Stricter than `f64::from_str`, which takes `inf` and `nan`.
-fn decimal(text: &str) -> Option<f64> {
-    let digits = text.strip_suffix('%').unwrap_or(text).trim_end();
-    let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-    digits.parse().ok().filter(|_| plain)
-}
-
-fn shown(value: &Value, hidden: &[Secret]) -> String {
-    match value {
-        Value::Array(_) => "a list".into(),
-        Value::Object(_) => "an object".into(),
-        value => excerpt(value.to_string().as_bytes(), hidden),
-    }
-}
-
-fn excerpt(bytes: &[u8], hidden: &[Secret]) -> String {
-    words::excerpt(bytes, hidden.iter().map(Secret::expose))
+    json::number(value).ok_or_else(|| format!("`{path}` is {}, not a number", shown(value, hidden)))
 }
 
 #[cfg(test)]
 mod tests {
+    use reqwest::StatusCode;
+
     use super::*;
 
     fn answer(status: u16, body: &[u8]) -> Answer {

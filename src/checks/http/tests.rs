@@ -2,11 +2,12 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
 
 use super::*;
 use crate::checks::namespace::{BLACK_HOLE, ROUTER, inside as in_namespace};
@@ -469,15 +470,15 @@ fn every_problem_at_once() {
             "method: `FETCH` is not a method; write `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE` or `OPTIONS`",
             "headers/a b: `a b` is not the name of a header",
             "headers/c: the value of `c` has a line's end or another control character in it",
+            "max_bytes: `max_bytes` must be from 1 byte to 64 MiB",
+            "follow: `follow` must be from 0 to 20",
+            "proxy: `proxy` is not the URL of a proxy",
             "contains: `contains` is empty",
             "regex: `[` is not a regular expression: unclosed character class",
             "json/state: `state` is not a JSONPath: wrong from character 1 on",
             "values/1st: `1st` cannot name a metric",
             "values/latency: `latency` is a metric of every http check",
             "values/q: `queue` is not a JSONPath: wrong from character 1 on",
-            "max_bytes: `max_bytes` must be from 1 byte to 64 MiB",
-            "follow: `follow` must be from 0 to 20",
-            "proxy: `proxy` is not the URL of a proxy",
         ],
     );
 }

@@ -77,7 +77,7 @@ impl Resolver<'_> {
         self.unknown_keys(&at, entries, &known);
         let own = entries.iter().filter(|entry| known.contains(&entry.key) && !entry.value.is_null());
         let section: CheckSection = self.read(&at, own).unwrap_or_default();
-        self.periods(&at, &section);
+        self.periods(&at, &section, None);
         self.texts(&below(&at, "templates"), &section.templates);
         self.window(&below(&at, "window"), section.window.as_deref());
         self.routes(&below(&at, "notify"), section.notify.as_deref().unwrap_or_default());
@@ -103,7 +103,8 @@ impl Resolver<'_> {
             self.printable(&below(at, "name"), "a check", &name);
             self.not_taken(&below(at, "name"), &name);
         }
-        let (every, timeout) = self.periods(at, &section);
+        let kind = self.only_kind(at, entries, &registry.kinds, |kind| kind.name, "check");
+        let (every, timeout) = self.periods(at, &section, kind.and_then(|(kind, _)| kind.every));
         let texts = self.texts(&below(at, "templates"), &section.templates);
         let window = self.window(&below(at, "window"), section.window.as_deref());
         let notify = match &section.notify {
@@ -111,7 +112,6 @@ impl Resolver<'_> {
             None => channels.iter().map(to_channel).collect(),
         };
 
-        let kind = self.only_kind(at, entries, &registry.kinds, |kind| kind.name, "check");
         let holds = Holds::of(&section, kind.is_some_and(|(kind, _)| kind.network));
         let rules = self.rules(&below(at, "rules"), section.rules.as_deref(), holds, every);
         let (kind, own) = kind?;
@@ -147,8 +147,8 @@ impl Resolver<'_> {
     }
 
     /// `every` and `timeout`, within what makes sense.
-    fn periods(&mut self, at: &[PathStep], section: &CheckSection) -> (Duration, Duration) {
-        let every = section.every.map_or(EVERY, |Period(time)| time);
+    fn periods(&mut self, at: &[PathStep], section: &CheckSection, usual: Option<Duration>) -> (Duration, Duration) {
+        let every = section.every.map_or(usual.unwrap_or(EVERY), |Period(time)| time);
         let timeout = section.timeout.map_or(TIMEOUT, |Period(time)| time);
         if every < SHORTEST_EVERY {
             self.problem(&below(at, "every"), Problem::new("a check looks every `100ms` at most"));
