@@ -8,10 +8,10 @@ use serde_json::Value;
 
 #[path = "../mocks/hook/mod.rs"]
 #[allow(dead_code)]
-mod hook;
+pub mod hook;
 #[path = "../mocks/smtp/mod.rs"]
 #[allow(dead_code)]
-mod smtp;
+pub mod smtp;
 
 use crate::program::{Place, Program, left_out, until};
 use crate::service::Service;
