@@ -31,7 +31,7 @@ use crate::store::{Commit, Opened, Store};
 use crate::web::{House, Web};
 use counts::Counts;
 use decisions::write_event;
-pub use edits::{Edits, Reload, Wish};
+pub use edits::{Changed, Edits, Reload, Wish};
 use memory::Memory;
 use sender::{Answer, Sender};
 

@@ -2,6 +2,7 @@
 
 mod door;
 mod health;
+mod machines;
 mod words;
 
 use std::io::{self, Read, Write};
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use door::{Door, Question};
 pub use health::{ChannelNumbers, CheckNumbers, Health, Numbers, OwnNumbers, Progress};
+pub use machines::{AuditNow, MachineChange, MachineNow};
 pub use words::lasting;
 
 use crate::domain::engine::{Engine, OWN};
@@ -53,6 +55,17 @@ pub enum Request {
         number: Option<SilenceId>,
         about: Option<String>,
     },
+    /// Add a target beside those of the file, or change one that was.
+    Machine {
+        change: MachineChange,
+        check: String,
+        target: String,
+        by: String,
+    },
+    Machines,
+    Audit {
+        most: u32,
+    },
     /// Whether it makes progress.
     Health,
     /// All that can be counted.
@@ -77,6 +90,8 @@ pub enum Body {
     Status(Status),
     Silences(Vec<SilenceNow>),
     Reloaded(Reloaded),
+    Machines(Vec<MachineNow>),
+    Audit(Vec<AuditNow>),
     Health(Health),
     Numbers(Box<Numbers>),
     /// The request makes no sense.

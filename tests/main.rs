@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bot;
+mod channels;
 mod command_line;
 mod examples;
 mod farm;

@@ -121,3 +121,55 @@ fn an_edited_file_is_taken_up_by_itself_where_that_is_wanted() {
     assert!(Path::new(&place.path("state/state.db")).exists());
     program.stop();
 }
+
+#[test]
+fn a_machine_is_added_paused_and_removed_while_the_watch_runs() {
+    let (bot, service, other) = (FakeBot::start(""), Service::start(), Service::start());
+    let place = Place::new(&checks(&bot, &service, "  - name: this machine\n    host: {}\n"));
+    let mut program = place.start();
+    let address = other.address.to_string();
+    let machine = |what: &str, target: &str| asked(&place, &["machine", what, "atto", target]);
+    assert_eq!(machine("add", &address), (0, format!("atto: {address} is watched from now on\n"), String::new()));
+    other.asked_again(2);
+
+    // Validated by the same code as the file, and the watch goes on as it was.
+    let (code, _, err) = machine("add", "10.0.0.300:80");
+    assert!(code == 2 && err.contains("it cannot be watched:") && err.contains("10.0.0.300"), "{err}");
+    let (_, _, err) = machine("add", &address);
+    assert_eq!(err, format!("error: the running watch says: `{address}` was added to `atto` before\n"));
+    let (_, _, err) = machine("remove", &service.address.to_string());
+    assert!(err.contains("is not among the machines that were added to `atto`; those of the file are changed there"), "{err}");
+    let (_, _, err) = place.run(&["machine", "add", "this machine", "x"]);
+    assert_eq!(err, "error: the running watch says: a check of the kind `host` takes no more targets\n");
+    let (_, _, err) = place.run(&["machine", "add", "nowhere", "x"]);
+    assert_eq!(err, "error: the running watch says: there is no check `nowhere`\n");
+
+    // It outlives a kill and an edit, fails by itself, and is told with its own number.
+    program.signal(Signal::KILL);
+    program.ended();
+    let program = place.start();
+    other.asked_again(1);
+    other.well.store(false, Ordering::SeqCst);
+    assert!(bot.texts(1)[0].contains(&address));
+    place.write("checks.yaml", &checks(&bot, &service, "").replace("every: 100ms", "every: 200ms"));
+    assert_eq!(place.run(&["reload"]).0, 0);
+    other.asked_again(1);
+
+    assert_eq!(machine("pause", &address).0, 0);
+    assert!(bot.texts(2)[1].contains("no longer watched"));
+    let before = other.asked.load(Ordering::SeqCst);
+    service.asked_again(3);
+    assert!(other.asked.load(Ordering::SeqCst) <= before + 1, "nobody looks at what is paused");
+    let (_, out, _) = place.run(&["machine", "list"]);
+    assert!(out.contains(&address) && out.contains("paused"), "{out}");
+    assert_eq!(machine("resume", &address).0, 0);
+    assert!(bot.texts(3)[2].contains("failed"));
+    assert_eq!(machine("remove", &address).0, 0);
+    assert_eq!(place.run(&["machine", "list"]).1, "no machine was added to those of the file\n");
+    let (_, out, _) = place.run(&["machine", "audit", "--json"]);
+    let audit: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let done: Vec<&str> = audit.as_array().unwrap().iter().map(|entry| entry["what"].as_str().unwrap()).collect();
+    assert_eq!(done, ["machine removed", "machine resumed", "machine paused", "machine added"]);
+    assert_eq!(audit[0]["about"], format!("atto/{address}"));
+    program.stop();
+}

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use chrono_tz::Tz;
+use tokio::sync::oneshot;
 
-use super::{Watch, Wish};
-use crate::control::{Body, Life, Question, Request, SilenceNow, Status};
+use super::{Changed, Watch, Wish};
+use crate::control::{self, AuditNow, Body, Life, MachineChange, MachineNow, Question, Request, SilenceNow, Status};
 use crate::domain::engine::Input;
 use crate::domain::silence::{Scope, Silence, SilenceId};
 use crate::domain::text::{shortened, visible};
 use crate::store::Commit;
+use crate::store::machines::{Change, Machines};
 
 /// Whoever asked for something durable waits so long for the disk.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -29,14 +32,37 @@ impl Watch {
             Request::Unsilence { number, about } => self.unsilence(number, about.as_deref()),
             Request::Reload { dry_run } => {
                 // A watch that is being asked so often may say no.
-                let _ = self.wishes.try_send(Wish { dry_run, answer: Some(answer) });
+                let _ = self.wishes.try_send(Wish { dry_run, change: None, answer: Some(answer) });
                 return;
+            }
+            Request::Machine { change, check, target, by } => {
+                let by = shortened(&visible(&by), LONGEST_COMMENT).into_owned();
+                let change = Some(Changed { change: meant(change), check, target, by });
+                let _ = self.wishes.try_send(Wish { dry_run: false, change, answer: Some(answer) });
+                return;
+            }
+            Request::Machines => return self.tell_later(answer, |machines, zone| async move { list(&machines, zone).await }),
+            Request::Audit { most } => {
+                return self.tell_later(answer, move |machines, zone| async move { audit(&machines, most, zone).await });
             }
         };
         tokio::spawn(async move {
             if let Some(commit) = commit {
                 commit.settled(PATIENCE).await;
             }
+            // Whoever asked may have left.
+            let _ = answer.send(body.into());
+        });
+    }
+
+    /// What has to be read first must not hold the watch up.
+    fn tell_later<F>(&self, answer: oneshot::Sender<control::Answer>, read: impl FnOnce(Machines, Tz) -> F)
+    where
+        F: Future<Output = Result<Body, sqlx::Error>> + Send + 'static,
+    {
+        let reading = read(Machines::of(&self.state_dir), self.zone);
+        tokio::spawn(async move {
+            let body = reading.await.unwrap_or_else(|error| Body::Error(format!("the state cannot be read: {error}")));
             // Whoever asked may have left.
             let _ = answer.send(body.into());
         });
@@ -75,4 +101,34 @@ impl Watch {
     fn silences(&self, wanted: impl Fn(&Silence) -> bool) -> Vec<SilenceNow> {
         self.engine.silences().filter(|silence| wanted(silence)).map(|silence| SilenceNow::new(silence, self.zone)).collect()
     }
+}
+
+fn meant(change: MachineChange) -> Change {
+    match change {
+        MachineChange::Add => Change::Add,
+        MachineChange::Pause => Change::Pause,
+        MachineChange::Resume => Change::Resume,
+        MachineChange::Remove => Change::Remove,
+    }
+}
+
+async fn list(machines: &Machines, zone: Tz) -> Result<Body, sqlx::Error> {
+    let shown = machines.all().await?.into_iter().map(|machine| MachineNow {
+        check: machine.check,
+        target: machine.target,
+        paused: machine.paused,
+        added: machine.added.with_timezone(&zone).fixed_offset(),
+        by: machine.by,
+    });
+    Ok(Body::Machines(shown.collect()))
+}
+
+async fn audit(machines: &Machines, most: u32, zone: Tz) -> Result<Body, sqlx::Error> {
+    let shown = machines.audit(most).await?.into_iter().map(|entry| AuditNow {
+        time: entry.at.with_timezone(&zone).fixed_offset(),
+        by: entry.by,
+        what: entry.what,
+        about: entry.about,
+    });
+    Ok(Body::Audit(shown.collect()))
 }

@@ -8,20 +8,40 @@ use crate::control::{self, Body, Reloaded};
 use crate::domain::engine::Input;
 use crate::domain::reading::Reason;
 use crate::domain::restore::CONFIGURATION;
+use crate::store::machines::Change;
 
 /// Somebody wants the file read anew.
 #[derive(Debug)]
 pub struct Wish {
     /// Only to say what it would change.
     pub(super) dry_run: bool,
+    /// Change this in the same go.
+    pub change: Option<Changed>,
     pub(super) answer: Option<oneshot::Sender<control::Answer>>,
 }
 
 impl Wish {
+    /// Whoever asked hears why it cannot be.
+    pub fn refuse(self, why: String) {
+        if let Some(answer) = self.answer {
+            // Whoever asked may have left.
+            let _ = answer.send(Body::Error(why).into());
+        }
+    }
+
     /// Take it up; nobody waits for an answer.
     pub fn unasked() -> Self {
-        Self { dry_run: false, answer: None }
+        Self { dry_run: false, change: None, answer: None }
     }
+}
+
+/// A target beside those of the file is to be added, paused or taken away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    pub change: Change,
+    pub check: String,
+    pub target: String,
+    pub by: String,
 }
 
 /// The file as it stands now, or what is wrong with it.

@@ -22,6 +22,8 @@ pub struct Memory {
     history: Option<History>,
     /// The kind of each check.
     kinds: HashMap<Arc<str>, &'static str>,
+    /// As they were at the start.
+    settings: Option<(Place, Keep, u64, u64)>,
     /// Held so that waiting for trouble never ends where there is no history.
     no_trouble: watch::Sender<Option<Reason>>,
 }
@@ -33,11 +35,15 @@ impl Memory {
             let watch = identity.map_or_else(|| format!("{}-{}", config.watch.host, now.wall.timestamp_millis()), str::to_owned);
             plan(config, settings, watch)
         });
-        Self { history: plan.map(History::start), kinds: kinds(config), no_trouble: watch::Sender::new(None) }
+        let history = plan.map(History::start);
+        Self { history, kinds: kinds(config), settings: settings(config), no_trouble: watch::Sender::new(None) }
     }
 
     pub fn reload(&mut self, config: &Config) {
         self.kinds = kinds(config);
+        if settings(config) != self.settings {
+            tracing::warn!("`history` of the edited file is taken up at the next start");
+        }
     }
 
     pub fn trouble(&self) -> watch::Receiver<Option<Reason>> {
@@ -123,6 +129,11 @@ pub fn place(config: &Config, settings: &HistorySettings) -> Place {
 /// How long.
 pub fn keep(settings: &HistorySettings) -> Keep {
     Keep { raw: settings.raw, minute: settings.minute, quarter: settings.quarter, incidents: settings.incidents }
+}
+
+fn settings(config: &Config) -> Option<(Place, Keep, u64, u64)> {
+    let settings = config.history.as_ref()?;
+    Some((place(config, settings), keep(settings), settings.max_size, settings.max_spool))
 }
 
 fn kinds(config: &Config) -> HashMap<Arc<str>, &'static str> {

@@ -2,6 +2,7 @@
 //!
 //! A new kind is one file here and one line in [`kinds`].
 
+pub mod command;
 mod host;
 pub mod http;
 pub mod metrics;
@@ -123,6 +124,8 @@ pub trait Kind: Settings<Plugin = dyn Check> {
     const NETWORK: bool;
     /// How many looks may be under way at once.
     const AT_ONCE: usize;
+    /// The keys under which it takes one target and many, if targets can be added while the watch runs.
+    const TARGETS: Option<(&'static str, &'static str)> = None;
     /// How often it looks when the file does not say, if that is not what all kinds do.
     const EVERY: Option<Duration> = None;
 }
@@ -133,6 +136,7 @@ pub struct KindEntry {
     pub network: bool,
     pub at_once: usize,
     pub every: Option<Duration>,
+    pub targets: Option<(&'static str, &'static str)>,
     pub build: Build<dyn Check>,
     pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
 }
@@ -145,6 +149,7 @@ pub fn kinds() -> Vec<KindEntry> {
         KindEntry::of::<http::HttpSettings>("http"),
         KindEntry::of::<metrics::MetricsSettings>("metrics"),
         KindEntry::of::<ping::Ping>("ping"),
+        KindEntry::of::<command::CommandSettings>("command"),
     ]
 }
 
@@ -155,6 +160,7 @@ impl KindEntry {
             network: K::NETWORK,
             at_once: K::AT_ONCE,
             every: K::EVERY,
+            targets: K::TARGETS,
             build: |section, at| crate::settings::read::<K>(section)?.build(at),
             schema: |generator| generator.subschema_for::<K>(),
         }

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::control::{self, Body, Request};
 
+/// The watch is of another version.
+pub const FOREIGN: &str = "the running watch answers something else; restart it, or ask with the program that it runs";
+
 #[derive(Debug, clap::Args)]
 pub struct Watch {
     /// The watch's state folder, where its checks.yaml cannot be read here [default: `state_dir` of checks.yaml]

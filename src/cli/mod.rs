@@ -7,6 +7,7 @@ mod check;
 mod explain;
 mod history;
 mod incidents;
+mod machine;
 mod notify;
 mod reload;
 mod replay;
@@ -91,6 +92,11 @@ enum Command {
         after_help = "A broken file changes nothing and is printed with its problems. SIGHUP does the same.\n\nExamples:\n  vakhta reload --dry-run\n  vakhta reload\n\nExit codes: 0 taken up, 1 the file is wrong, 2 no watch answers."
     )]
     Reload(reload::Arguments),
+    /// Add targets beside those of the file, pause and remove them, while the watch runs
+    #[command(
+        after_help = "They are read by the same code as the file, outlive restarts, and every change is written down with its author.\n\nExamples:\n  vakhta machine add fleet http://10.0.0.17:8080/status\n  vakhta machine pause fleet http://10.0.0.17:8080/status\n  vakhta machine list\n  vakhta machine audit"
+    )]
+    Machine(machine::Arguments),
     /// Have nobody told of a check or one of its targets for a while; it is looked at all the same
     #[command(
         after_help = "What still fails at its end is told then, once. What was told before and recovers is told then too.\n\nExamples:\n  vakhta silence 'billing api' --for 2h --comment 'new release'\n  vakhta silence terminals/10.0.0.7 --until 2026-11-21T09:00:00+03:00\n  vakhta silence --all --for 30m"
@@ -161,6 +167,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<u8> {
         Command::Validate => validate::run(file),
         Command::Status(arguments) => status::run(file, arguments),
         Command::Reload(arguments) => reload::run(file, arguments),
+        Command::Machine(arguments) => machine::run(file, arguments),
         Command::Silence(arguments) => silence::begin(file, arguments),
         Command::Silences(arguments) => silence::list(file, arguments),
         Command::Unsilence(arguments) => silence::end(file, arguments),

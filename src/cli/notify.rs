@@ -6,7 +6,8 @@ use anyhow::Context;
 
 use super::{COULD_NOT, FAILING, GOOD};
 use crate::clock::Clock;
-use crate::notify::{Message, SendError, sample};
+use crate::notify::text::sample;
+use crate::notify::{Message, SendError};
 use crate::settings::template::{Escape, escape_html};
 
 #[derive(Debug, clap::Args)]
@@ -34,8 +35,9 @@ pub fn run(file: Option<&Path>, arguments: &Arguments) -> anyhow::Result<u8> {
         Escape::Html => escape_html(&plain),
         Escape::None | Escape::Json => plain.clone(),
     };
-    let facts = sample::test_facts(&config.watch.host, Clock::system().now().wall);
-    let message = Message { text, plain, quiet: false, key: "test".into(), facts };
+    let now = Clock::system().now().wall;
+    let facts = sample::test_facts(&config.watch.host, now);
+    let message = Message { text, plain, quiet: false, key: format!("test-{}", now.timestamp()), facts };
     let runtime = super::runtime()?;
     let sent = runtime.block_on(channel.notifier.send(&message));
     runtime.shutdown_background();

@@ -18,7 +18,7 @@ pub struct Arguments {
 
 pub fn run(file: Option<&Path>, arguments: &Arguments) -> anyhow::Result<u8> {
     let Body::Reloaded(reloaded) = arguments.watch.ask(file, &Request::Reload { dry_run: arguments.dry_run })? else {
-        bail!("the running watch answers something else; restart it, or ask with the program that it runs");
+        bail!(super::ask::FOREIGN);
     };
     match reloaded {
         Reloaded::Problems(report) => {

@@ -1,5 +1,7 @@
 //! `vakhta run`: the watch, from its banner to its goodbye.
 
+mod reader;
+
 use std::io::IsTerminal;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -12,11 +14,10 @@ use tracing_subscriber::fmt::time::ChronoLocal;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use super::{COULD_NOT, GOOD, say};
-use crate::app::{self, Reload, Tally, Wish};
+use crate::app::{self, Tally, Wish};
 use crate::clock::Clock;
-use crate::config::{self, Config, LogSettings};
+use crate::config::{Config, LogSettings};
 use crate::journal;
-use crate::net::Net;
 use crate::notify::text::{Language, Words};
 use crate::status;
 use crate::store::Store;
@@ -35,6 +36,8 @@ pub fn run(file: Option<&Path>) -> anyhow::Result<u8> {
         outlive_signals()?;
         let clock = Clock::system();
         let opened = Store::open(&config.state_dir, clock.now()).await?;
+        let reader = reader::Reader::new(path.clone(), &config).await;
+        let config = reader.with_added(config);
         let clock = clock.going_on_at(opened.steady);
         say(&banner(&config, &path));
         let stop = CancellationToken::new();
@@ -43,9 +46,9 @@ pub fn run(file: Option<&Path>) -> anyhow::Result<u8> {
         let (wishes, wished) = mpsc::channel(4);
         let hangups = wish_at_signal(wishes.clone())?;
         let edit = config.reload_on_change.then(|| tokio::spawn(wish_at_edit(path.clone(), wishes.clone())));
-        let reader = tokio::spawn(read_as_wished(path.clone(), wished, edits));
+        let reading = tokio::spawn(reader.read_as_wished(wished, edits));
         let tally = app::run(config, opened, clock, app::Edits { wishes, reloads: edited }, stop).await;
-        for task in [ends, hangups, reader].iter().chain(&edit) {
+        for task in [ends, hangups, reading].iter().chain(&edit) {
             task.abort();
         }
         tally
@@ -116,24 +119,6 @@ async fn wish_at_edit(path: PathBuf, wishes: mpsc::Sender<Wish>) {
             }
         }
         last = now;
-    }
-}
-
-/// Reads the file anew for whoever wishes it; the watch makes of it what is right.
-async fn read_as_wished(path: PathBuf, mut wishes: mpsc::Receiver<Wish>, edits: mpsc::Sender<Reload>) {
-    while let Some(wish) = wishes.recv().await {
-        let file = path.clone();
-        let read = tokio::task::spawn_blocking(move || config::load(&file, &config::System, &Net::new())).await;
-        let config = match read {
-            Ok(config) => config,
-            Err(broken) => {
-                tracing::error!(%broken, "the file could not be read");
-                continue;
-            }
-        };
-        if edits.send(Reload { config: Box::new(config), wish }).await.is_err() {
-            return;
-        }
     }
 }
 

@@ -114,12 +114,12 @@ pub fn print(silences: &[SilenceNow]) -> anyhow::Result<()> {
 fn silences(body: Body) -> anyhow::Result<Vec<SilenceNow>> {
     match body {
         Body::Silences(silences) => Ok(silences),
-        _ => bail!("the running watch answers something else; restart it, or ask with the program that it runs"),
+        _ => bail!(super::ask::FOREIGN),
     }
 }
 
 /// Who asks, also behind sudo.
-fn caller() -> String {
+pub fn caller() -> String {
     let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
     named.unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()))
 }

@@ -21,7 +21,7 @@ pub struct Arguments {
 
 pub fn run(file: Option<&Path>, arguments: &Arguments) -> anyhow::Result<u8> {
     let Body::Status(status) = arguments.watch.ask(file, &Request::Status)? else {
-        bail!("the running watch answers something else; restart it, or ask with the program that it runs");
+        bail!(super::ask::FOREIGN);
     };
     if arguments.json {
         print_line(&serde_json::to_string_pretty(&status)?)?;

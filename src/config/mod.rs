@@ -1,5 +1,6 @@
 //! From the text of `checks.yaml` to a configuration that works, or to all that is wrong with it.
 
+mod additions;
 mod budget;
 mod defaults;
 mod fill;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use additions::{Addition, AdditionError};
 pub use fill::{Environment, System};
 pub use outline::Outline;
 pub use report::Report;
@@ -34,6 +36,14 @@ use crate::settings::Secret;
 pub fn load(path: &Path, env: &dyn Environment, net: &Arc<Net>) -> Result<Config, Report> {
     Source::read(path)?.load(&Registry::default(), env, net)
 }
+
+/// The same with targets that were added beside those of the file; and those that could not be.
+pub fn load_with(path: &Path, env: &dyn Environment, net: &Arc<Net>, added: &[Addition]) -> Result<(Config, LeftOut), Report> {
+    Source::read(path)?.load_with(&Registry::default(), env, net, added)
+}
+
+/// What could not be added, and why.
+pub type LeftOut = Vec<(Addition, AdditionError)>;
 
 /// The JSON Schema of the file, for editors.
 pub fn schema() -> serde_json::Value {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::report::{Finding, Report};
 use super::resolve::resolve;
 use super::tree::{self, Node};
-use super::{Config, Environment, Registry, defaults, fill};
+use super::{Addition, Config, Environment, LeftOut, Registry, additions, defaults, fill};
 use crate::net::Net;
 
 /// The largest file that is read: some 50,000 checks.
@@ -31,13 +31,25 @@ impl Source {
 
     /// Turns the text into a configuration, with the given kinds of checks and channels.
     pub fn load(&self, registry: &Registry, env: &dyn Environment, net: &Arc<Net>) -> Result<Config, Report> {
+        self.load_with(registry, env, net, &[]).map(|(config, _)| config)
+    }
+
+    /// The same with targets that were added beside those of the file.
+    pub fn load_with(
+        &self,
+        registry: &Registry,
+        env: &dyn Environment,
+        net: &Arc<Net>,
+        added: &[Addition],
+    ) -> Result<(Config, LeftOut), Report> {
         let text = self.text.strip_prefix('\u{feff}').unwrap_or(&self.text);
         let report = |tree: Option<&Node>, findings| Report::new(self.path.display().to_string(), text, tree, findings);
         let mut tree = tree::parse(text).map_err(|findings| report(None, findings))?;
         let mut findings = fill::fill(&mut tree, self.folder(), env);
         defaults::apply(&mut tree);
+        let left_out = additions::write(&mut tree, added, &registry.kinds);
         match resolve(&tree, text, self.folder(), registry, env, net) {
-            Ok(config) if findings.is_empty() => Ok(config),
+            Ok(config) if findings.is_empty() => Ok((config, left_out)),
             Ok(_) => Err(report(Some(&tree), findings)),
             Err(mut more) => {
                 // What could not be filled in is wrong in other ways too; that would only distract.

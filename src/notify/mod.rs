@@ -4,7 +4,6 @@
 
 pub mod console;
 pub mod email;
-pub mod sample;
 pub mod telegram;
 pub mod text;
 pub mod webhook;

@@ -1,5 +1,7 @@
 //! From a notice to the words a channel gets: the built-in texts, and the cut to the channel's limits.
 
+pub mod sample;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -6,6 +6,7 @@
 mod file;
 pub mod history;
 mod lock;
+pub mod machines;
 mod pending;
 mod rows;
 mod writer;

@@ -322,19 +322,19 @@ async fn a_database_that_is_too_big_gives_up_the_oldest(place: Place) {
     database.roll_up(now).await.unwrap();
     let before = database.bytes().await.unwrap();
     let most = before * 3 / 4;
-    assert!(database.hold_down(most).await.unwrap().cut);
+    assert!(database.hold_down(most, now).await.unwrap().cut);
     let after = database.bytes().await.unwrap();
     assert!(after <= most, "{before} to {after} bytes");
     if let Some(file) = place.file() {
         assert!(file.metadata().unwrap().len() as i64 <= most, "the file itself is smaller");
     }
-    assert!(!database.hold_down(most).await.unwrap().cut, "once is enough");
+    assert!(!database.hold_down(most, now).await.unwrap().cut, "once is enough");
     let mut reader = reader(&place).await;
     let newest = reader.series(&query("10.0.0.7", now - HOUR, now), now).await.unwrap();
     assert!(newest.points.len() > 100, "the newest readings stay");
     assert_eq!(reader.series(&query("10.0.0.7", START, now), now).await.unwrap().points.len(), 240, "and all minutes");
     // So small that hardly anything fits: it ends, and incidents stay.
-    database.hold_down(1).await.unwrap();
+    database.hold_down(1, now).await.unwrap();
     assert_eq!(reader.incidents(&IncidentFilter::default(), EVERYTHING).await.unwrap().len(), 1);
 }
 

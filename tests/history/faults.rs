@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use vakhta::store::history::{History, IncidentFilter, Page, Place, Plan, Record,
 
 use super::contract::{KEEP, incident, look, open, reader};
 use super::servers::{Make, Server};
-use crate::program::PATIENCE;
+use crate::program::{PATIENCE, left_out};
 
 fn plan(place: Place, folder: &Path) -> Plan {
     Plan {
@@ -196,6 +197,26 @@ async fn a_file_that_cannot_be_made_yet_gets_every_row_later() {
     history.close(PATIENCE).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn trouble_that_lasts_is_told_and_its_end_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::start(plan(Place::File(folder.path().join("later/history.db")), folder.path()));
+    let mut trouble = history.trouble();
+    let before = tokio::time::Instant::now();
+    history.add(look("terminals", 0, &[("a", 1.0)]));
+    trouble.changed().await.unwrap();
+    let lasted = before.elapsed();
+    assert!((60..70).contains(&lasted.as_secs()), "{lasted:?}");
+    let told = trouble.borrow_and_update().clone().unwrap();
+    assert!(told.contains("later/history.db for 60 s; checks and messages go on"), "{told}");
+    std::fs::create_dir(folder.path().join("later")).unwrap();
+    tokio::time::advance(Duration::from_secs(30)).await;
+    // A clock that jumps whenever nothing happens here would not wait for the file.
+    tokio::time::resume();
+    tokio::time::timeout(PATIENCE, trouble.changed()).await.unwrap().unwrap();
+    assert_eq!(*trouble.borrow(), None);
+}
+
 #[tokio::test]
 async fn a_file_that_another_program_holds_gets_every_row_later() {
     let folder = tempfile::tempdir().unwrap();
@@ -245,6 +266,25 @@ async fn a_full_spool_drops_the_oldest_looks_and_no_incident() {
     let times: Vec<_> = reader.series(&query, 0).await.unwrap().points.iter().map(|point| point.time).collect();
     assert!(times.len() < 60 && times.last() == Some(&59), "the newest are there: {times:?}");
     assert_eq!(times, (60 - times.len() as i64..60).collect::<Vec<_>>(), "and nothing but the oldest is gone");
+}
+
+#[tokio::test]
+async fn on_a_disk_that_is_nearly_full_there_is_room_for_incidents_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = folder.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(&disk).status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        return left_out("on_a_disk_that_is_nearly_full_there_is_room_for_incidents_only", "only root may mount a small disk");
+    }
+    let place = Place::File(disk.join("history.db"));
+    let history = History::start(plan(place.clone(), &disk));
+    Feed::new().flow(&history, Duration::from_millis(1500)).await;
+    history.close(PATIENCE).await;
+    let incidents = reader(&place).await.incidents(&IncidentFilter::default(), Page { after: None, limit: 1000 }).await.unwrap();
+    let readings = readings(&place).await;
+    Command::new("umount").arg(&disk).status().unwrap();
+    assert_eq!((incidents.is_empty(), readings), (false, Some(0)));
 }
 
 #[tokio::test]

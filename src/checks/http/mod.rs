@@ -25,6 +25,7 @@ struct Http {
 
 impl Kind for HttpSettings {
     const NETWORK: bool = true;
+    const TARGETS: Option<(&'static str, &'static str)> = Some(("url", "urls"));
     const AT_ONCE: usize = 200;
 }
 

@@ -45,6 +45,7 @@ struct Known {
 
 impl Kind for MetricsSettings {
     const NETWORK: bool = true;
+    const TARGETS: Option<(&'static str, &'static str)> = Some(("url", "urls"));
     const AT_ONCE: usize = 200;
     const EVERY: Option<Duration> = Some(Duration::from_secs(15 * 60));
 }

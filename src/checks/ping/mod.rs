@@ -72,6 +72,7 @@ fn usual_size() -> u32 {
 
 impl Kind for Ping {
     const NETWORK: bool = true;
+    const TARGETS: Option<(&'static str, &'static str)> = Some(("target", "targets"));
     /// All at once: a waiting echo holds no socket of its own, only some memory.
     const AT_ONCE: usize = MOST_TARGETS;
 }

@@ -51,6 +51,7 @@ enum Expect {
 
 impl Kind for TcpSettings {
     const NETWORK: bool = true;
+    const TARGETS: Option<(&'static str, &'static str)> = Some(("address", "addresses"));
     const AT_ONCE: usize = 1000;
 }
 

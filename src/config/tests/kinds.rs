@@ -51,6 +51,7 @@ fn kind(name: &'static str, network: bool) -> KindEntry {
         name,
         network,
         at_once: 1,
+        targets: None,
         every: None,
         build: |section, at| crate::settings::read::<Anything>(section)?.build(at),
         schema: |generator| generator.subschema_for::<Anything>(),

@@ -8,8 +8,6 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Mutex, PoisonError};
-
 use async_trait::async_trait;
 use letter::Letterhead;
 use lettre::Address;
@@ -23,15 +21,6 @@ use crate::settings::template::Escape;
 struct Email {
     server: Server,
     letterhead: Letterhead,
-    progress: Mutex<Progress>,
-}
-
-/// How far the last message has come: of several recipients some may be put off, and the others get no second copy.
-#[derive(Debug, Clone, Default)]
-struct Progress {
-    key: String,
-    done: Vec<Address>,
-    remarks: Vec<String>,
 }
 
 #[async_trait]
@@ -42,39 +31,18 @@ impl Notifier for Email {
 
     async fn send(&self, message: &Message) -> Result<Receipt, SendError> {
         let letter = self.letterhead.write(message).map_err(|cause| SendError::Never { cause })?;
-        let mut progress = self.progress_of(&message.key);
-        let open = self.letterhead.to.iter().map(|to| &to.email).filter(|to| !progress.done.contains(to));
-        let to: Vec<Address> = open.cloned().collect();
-        let verdicts = self.server.deliver(&self.letterhead.from.email, &to, &letter).await?;
-        let outcome = progress.note(verdicts);
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
-        outcome
+        let to: Vec<Address> = self.letterhead.to.iter().map(|to| to.email.clone()).collect();
+        judge(&self.server.deliver(&self.letterhead.from.email, &to, &letter).await?)
     }
 }
 
-impl Email {
-    fn progress_of(&self, key: &str) -> Progress {
-        let last = self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if last.key == key { last } else { Progress { key: key.to_owned(), ..Progress::default() } }
-    }
-}
-
-impl Progress {
-    fn note(&mut self, verdicts: Verdicts) -> Result<Receipt, SendError> {
-        let told = |list: &[(Address, String)]| list.iter().map(|(to, said)| format!("not to {to}: {said}")).collect::<Vec<_>>();
-        self.remarks.extend(told(&verdicts.refused));
-        let somebody = !self.done.is_empty() || !verdicts.taken.is_empty();
-        if !verdicts.later.is_empty() {
-            // Those who are refused for good are asked again with the others: their remark is renewed.
-            self.remarks.clear();
-            self.done.extend(verdicts.taken);
-            return Err(SendError::Later { after: Some(GREYLIST), cause: told(&verdicts.later).join("; ") });
-        }
-        let remark = Some(self.remarks.join("; ")).filter(|remark| !remark.is_empty());
-        *self = Self::default();
-        match (somebody, remark) {
-            (true, remark) => Ok(Receipt { id: None, remark }),
-            (false, remark) => Err(SendError::Never { cause: remark.unwrap_or_default() }),
-        }
+/// Waiting for one recipient would keep every later message from the others, and so only a letter that nobody got is tried again.
+fn judge(verdicts: &Verdicts) -> Result<Receipt, SendError> {
+    let missed = verdicts.refused.iter().chain(&verdicts.later).map(|(to, said)| format!("not to {to}: {said}"));
+    let missed = missed.collect::<Vec<_>>().join("; ");
+    match (verdicts.taken.is_empty(), verdicts.later.is_empty()) {
+        (false, _) => Ok(Receipt { id: None, remark: Some(missed).filter(|missed| !missed.is_empty()) }),
+        (true, false) => Err(SendError::Later { after: Some(GREYLIST), cause: missed }),
+        (true, true) => Err(SendError::Never { cause: missed }),
     }
 }

@@ -1,7 +1,6 @@
 //! The section of an `email` channel.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
 
 use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::Credentials;
@@ -9,19 +8,21 @@ use lettre::transport::smtp::client::{Certificate, CertificateStore, TlsParamete
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::Email;
 use super::letter::{Letterhead, subject_of};
 use super::session::{Encryption, Server};
-use super::{Email, Progress};
 use crate::net::{Endpoint, Host};
-use crate::notify::{Notifier, sample};
+use crate::notify::Notifier;
+use crate::notify::text::sample;
 use crate::settings::template::Template;
 use crate::settings::{BuildContext, Problem, Problems, Secret, Settings};
 
 /// Sends each message as a letter, in plain text and simple HTML.
 ///
 /// A failure and what follows it (reminders, recovery) make one thread. A repeat bears the `Message-ID` of the first copy.
-/// A server that says "later" (4xx, greylisting) is asked again in five minutes; recipients it refuses for good are told in
-/// the log, and the others get the letter; a refused login or sender breaks the channel until someone mends it.
+/// A server that says "later" (4xx, greylisting) is asked again in five minutes; a refused login or sender breaks the channel until
+/// someone mends it. Of several recipients, one that is refused or put off takes nothing from the others, and the log says so:
+/// give people who must miss nothing a channel each.
 ///
 /// ```yaml
 /// email: { smtp: "smtps://vakhta:${SMTP_PASSWORD:-example}@mail.example.com", from: vakhta@example.com, to: [ops@example.com] }
@@ -91,7 +92,7 @@ impl Settings for EmailSettings {
             login: address.login.map(|(user, password)| (Credentials::new(user, password.expose().to_owned()), password)),
             net: at.net.clone(),
         };
-        Ok(Box::new(Email { server, letterhead: Letterhead { from, to, subject }, progress: Mutex::new(Progress::default()) }))
+        Ok(Box::new(Email { server, letterhead: Letterhead { from, to, subject } }))
     }
 }
 

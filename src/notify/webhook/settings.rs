@@ -13,7 +13,8 @@ use super::signature::{Format, Signer};
 use super::{ANSWER, CONNECT, IDEMPOTENCY_KEY, Webhook, filled};
 use crate::net::http::Lookups;
 use crate::net::tls::TlsPolicy;
-use crate::notify::{Notifier, sample};
+use crate::notify::Notifier;
+use crate::notify::text::sample;
 use crate::settings::template::Template;
 use crate::settings::{BuildContext, Problem, Problems, Secret, Settings};
 
@@ -27,6 +28,8 @@ use crate::settings::{BuildContext, Problem, Problems, Secret, Settings};
 /// Every request has the header `Idempotency-Key`, `1042-failed`, the same for a repeat: a receiver that keeps it takes nothing
 /// twice. 2xx means taken. 408, 425, 429 and 5xx are tried again, not before `Retry-After`; 401, 403, 404, 405, 407, 410 and
 /// redirects (never followed: secrets stay here) mean that someone has to mend the channel; any other 4xx refuses this message.
+///
+/// `vakhta notify` sends made-up values with the `kind` `test`.
 ///
 /// To verify a signature, compute the HMAC-SHA256 of the received bytes with the secret and compare in constant time:
 /// `printf %s "$BODY" | openssl dgst -sha256 -hmac "$SECRET"`.

@@ -4,7 +4,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::net::Net;
 use crate::net::testing::{Authority, answer, closed_port, serve, serve_tls};
-use crate::notify::sample;
+use crate::notify::text::sample;
 use crate::settings::{BuildContext, Problem, Settings, read};
 
 #[path = "../../../mocks/hook/mod.rs"]

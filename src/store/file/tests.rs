@@ -31,14 +31,14 @@ async fn an_older_file_is_migrated_with_a_copy_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let (file, _) = StateFile::open(folder.path(), instant()).await.unwrap();
     file.close().await;
-    let next = [MIGRATIONS[0], MIGRATIONS[1], "CREATE TABLE later (id INTEGER PRIMARY KEY) STRICT;"];
+    let next = [MIGRATIONS[0], MIGRATIONS[1], MIGRATIONS[2], "CREATE TABLE later (id INTEGER PRIMARY KEY) STRICT;"];
     let (file, _) = StateFile::open_with(folder.path(), instant(), &next).await.unwrap();
     file.close().await;
     assert_eq!(rows(folder.path(), "SELECT name FROM sqlite_schema WHERE name = 'later'").await, ["later"]);
-    assert_eq!(version_in_header(&folder.path().join(FILE)), 3);
-    assert_eq!(version_in_header(&folder.path().join("state.db.version-2")), 2);
+    assert_eq!(version_in_header(&folder.path().join(FILE)), 4);
+    assert_eq!(version_in_header(&folder.path().join("state.db.version-3")), 3);
     let refused = StateFile::open(folder.path(), instant()).await.err().unwrap().to_string();
-    assert_eq!(refused, "version 3 of its tables is newer than 2");
+    assert_eq!(refused, "version 4 of its tables is newer than 3");
 }
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn a_migration_that_fails_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (file, _) = StateFile::open(folder.path(), instant()).await.unwrap();
     file.close().await;
-    let next = [MIGRATIONS[0], MIGRATIONS[1], "CREATE TABLE later (id INTEGER PRIMARY KEY) STRICT; DROP TABLE nowhere;"];
+    let next = [MIGRATIONS[0], MIGRATIONS[1], MIGRATIONS[2], "CREATE TABLE later (id INTEGER PRIMARY KEY) STRICT; DROP TABLE nowhere;"];
     assert!(StateFile::open_with(folder.path(), instant(), &next).await.is_err());
     let (file, _) = StateFile::open(folder.path(), instant()).await.unwrap();
     file.close().await;

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LOCKED: &str = "PRAGMA busy_timeout = 5000";
 /// For a file. What is lost by a power cut is a second of readings, so not every commit waits for the disk.
 const PRAGMAS: &str = "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
-                       PRAGMA cache_size = -2000; PRAGMA journal_size_limit = 4194304; PRAGMA temp_store = MEMORY;";
+                       PRAGMA cache_size = -1000; PRAGMA journal_size_limit = 4194304; PRAGMA temp_store = MEMORY;";
 
 /// What is wrong with the database.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +56,8 @@ impl Database {
             Err(Fault::Refused(why)) if place.file().is_some_and(|file| is_senseless(&why) && move_aside(file, &why)) => {
                 Self::open_once(place, watch, name).await
             }
+            // Whatever it is: it is no fault of the rows that wait.
+            Err(Fault::Refused(why)) => Err(Fault::Away(why)),
             other => other,
         }
     }
@@ -83,6 +85,11 @@ impl Database {
     ) -> Result<AnyQueryResult, sqlx::Error> {
         let query = sqlx::query(AssertSqlSafe(self.dialect.numbered(sql)));
         bind(query).execute(&mut self.connection).await
+    }
+
+    /// How many series this connection has written to.
+    pub fn series(&self) -> usize {
+        self.series.len()
     }
 
     pub async fn close(self) {

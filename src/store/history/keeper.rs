@@ -1,19 +1,22 @@
 //! The keeper: gathers records into batches, sends them off one at a time, and lets them wait where they cannot go.
 
+mod trips;
+mod waiting;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use chrono::Utc;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
-use super::database::{Database, Fault};
+use super::database::Database;
 use super::record::{Batch, Record};
-use super::spool::Spool;
+use super::spool::{self, Spool};
 use super::{Plan, Waiting};
 use crate::domain::reading::Reason;
+use trips::{Failing, Freight, Trip, answered};
+use waiting::ROOM;
 
 /// Records of so long are one batch, or so many numbers.
 const GATHER: Duration = Duration::from_secs(1);
@@ -22,37 +25,10 @@ const ENOUGH: usize = 50_000;
 const SLOW: Duration = Duration::from_secs(2);
 /// Numbers that are held in memory while a batch is on its way; more go to the spool.
 const HELD: usize = 100_000;
-/// Numbers that are held when there is no spool either.
-const MOST_HELD: usize = 200_000;
-/// A batch that takes longer does not arrive.
-const DEADLINE: Duration = Duration::from_secs(30);
-/// Likewise the upkeep, which waits for nobody.
-const LONG_DEADLINE: Duration = Duration::from_secs(600);
-/// A database that did not take a batch is tried again after so long, twice as long each time.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LONGEST_RETRY: Duration = Duration::from_secs(30);
 /// Trouble that lasts so long is told.
 const LASTING: Duration = Duration::from_secs(60);
-/// How often readings are rolled up; after so many times the size is looked at, and old ones are dropped.
+/// How often readings are rolled up.
 const UPKEEP: Duration = Duration::from_secs(60);
-const HOLD_EVERY: u32 = 10;
-const DROP_EVERY: u32 = 60;
-
-/// Something on its way to the database.
-struct Trip {
-    freight: Freight,
-    since: Instant,
-    answer: JoinHandle<(Option<Database>, Result<(), Fault>)>,
-}
-
-/// What it is.
-enum Freight {
-    /// With the batch itself, so that it is still there if it does not arrive.
-    Fresh(i64, Arc<Batch>),
-    /// Waits in the spool up to this place.
-    Spooled(i64),
-    Upkeep,
-}
 
 struct Keeper {
     plan: Plan,
@@ -63,17 +39,12 @@ struct Keeper {
     pending_since: Option<Instant>,
     number: i64,
     failing: Option<Failing>,
+    /// Since when the disk is too full for looks.
+    cramped_since: Option<Instant>,
     next_upkeep: Instant,
     upkeeps: u32,
     lost: u64,
     troubles: watch::Sender<Option<Reason>>,
-}
-
-/// The database takes nothing.
-struct Failing {
-    since: Instant,
-    retry_at: Instant,
-    pause: Duration,
 }
 
 /// Keeps history until it is told to close.
@@ -93,12 +64,15 @@ pub async fn run(
         pending_since: None,
         number: 0,
         failing: None,
+        cramped_since: None,
         next_upkeep: Instant::now() + UPKEEP,
         upkeeps: 0,
         lost: 0,
         troubles,
     };
-    keeper.open_spool().await;
+    if keeper.plan.folder.join(spool::FILE).exists() {
+        keeper.open_spool().await;
+    }
     // What a life before left behind.
     keeper.go_on().await;
     loop {
@@ -114,14 +88,6 @@ pub async fn run(
         keeper.go_on().await;
     }
     keeper.end().await;
-}
-
-/// The answer to what is on its way; never, if nothing is.
-async fn answered(trip: &mut Option<Trip>) -> Result<(Option<Database>, Result<(), Fault>), tokio::task::JoinError> {
-    match trip {
-        Some(trip) => (&mut trip.answer).await,
-        None => std::future::pending().await,
-    }
 }
 
 impl Keeper {
@@ -180,24 +146,14 @@ impl Keeper {
         self.trip.as_ref().is_some_and(|trip| trip.since.elapsed() >= SLOW)
     }
 
-    /// Puts what is on its way into the spool as well.
-    async fn secure(&mut self) {
-        let Some(Trip { freight: Freight::Fresh(number, batch), .. }) = &self.trip else { return };
-        let (number, batch) = (*number, Batch::clone(batch));
-        let Some(spool) = &mut self.spool else { return };
-        match spool.push(number, batch).await {
-            Ok(dropped) => {
-                self.lost += dropped;
-                if let Some(trip) = &mut self.trip {
-                    trip.freight = Freight::Spooled(Spool::end_of(number));
-                }
-            }
-            Err(error) => self.lose_spool(&error).await,
-        }
-    }
-
     /// Says that the trouble lasts.
     fn tell(&mut self) {
+        let cramped = self.cramped_since.is_some_and(|since| since.elapsed() >= LASTING);
+        if cramped && self.troubles.borrow().is_none() {
+            let (folder, room) = (self.plan.folder.display(), ROOM >> 20);
+            let trouble = format!("keeps no readings: less than {room} MiB are free in {folder}; incidents, checks and messages go on");
+            self.troubles.send_replace(Some(trouble.into()));
+        }
         let lasts = self.failing.as_ref().is_some_and(|failing| failing.since.elapsed() >= LASTING);
         if lasts && self.troubles.borrow().is_none() {
             let waiting = self.spool.as_ref().map_or(0, Spool::bytes) / 1024;
@@ -207,174 +163,6 @@ impl Keeper {
                 LASTING.as_secs()
             );
             self.troubles.send_replace(Some(trouble.into()));
-        }
-    }
-
-    fn send_pending(&mut self) {
-        let batch = Arc::new(std::mem::take(&mut self.pending));
-        self.pending_since = None;
-        self.number += 1;
-        self.send(Freight::Fresh(self.number, batch.clone()), batch);
-    }
-
-    async fn send_spooled(&mut self) {
-        let Some(spool) = &mut self.spool else { return };
-        match spool.front().await {
-            Ok(Some(load)) => self.send(Freight::Spooled(load.place), Arc::new(load.batch)),
-            Ok(None) => {}
-            Err(error) => self.lose_spool(&error).await,
-        }
-    }
-
-    fn send(&mut self, freight: Freight, batch: Arc<Batch>) {
-        let (database, plan) = (self.database.take(), self.plan.clone());
-        let write = async move {
-            let mut database = match database {
-                Some(database) => database,
-                None => Database::open(&plan.place, &plan.watch, &plan.host).await?,
-            };
-            database.write(&batch).await?;
-            Ok(database)
-        };
-        self.trip = Some(Trip { freight, since: Instant::now(), answer: tokio::spawn(within(DEADLINE, write)) });
-    }
-
-    fn send_upkeep(&mut self) {
-        self.next_upkeep = Instant::now() + UPKEEP;
-        let Some(mut database) = self.database.take() else { return };
-        let (keep, most) = (self.plan.keep, self.plan.max_size);
-        let (drop, hold) = (self.upkeeps.is_multiple_of(DROP_EVERY), self.upkeeps.is_multiple_of(HOLD_EVERY));
-        self.upkeeps = self.upkeeps.wrapping_add(1);
-        let upkeep = async move {
-            let now = Utc::now().timestamp_millis();
-            database.roll_up(now).await?;
-            if drop {
-                database.drop_old(&keep, now).await?;
-            }
-            if hold {
-                let size = database.hold_down(i64::try_from(most).unwrap_or(i64::MAX)).await?;
-                if size.cut {
-                    tracing::warn!(bytes = size.bytes, most, "history was bigger than `max_size`: the oldest readings are gone");
-                }
-            }
-            Ok(database)
-        };
-        self.trip = Some(Trip { freight: Freight::Upkeep, since: Instant::now(), answer: tokio::spawn(within(LONG_DEADLINE, upkeep)) });
-    }
-
-    async fn arrived(&mut self, answer: Result<(Option<Database>, Result<(), Fault>), tokio::task::JoinError>) {
-        let Some(Trip { freight, .. }) = self.trip.take() else { return };
-        let (database, result) = answer.unwrap_or_else(|error| (None, Err(Fault::Away(error.to_string()))));
-        self.database = database;
-        match (result, freight) {
-            (Ok(()), freight) => {
-                if let (Freight::Spooled(place), Some(spool)) = (freight, &mut self.spool)
-                    && let Err(error) = spool.remove(place).await
-                {
-                    // It goes once more, and is there already.
-                    self.lose_spool(&error).await;
-                }
-                self.recovered();
-            }
-            (Err(fault @ Fault::Refused(_)), Freight::Fresh(_, batch)) => self.refused(&fault, batch.numbers()),
-            (Err(fault @ Fault::Refused(_)), Freight::Spooled(place)) => {
-                self.refused(&fault, 0);
-                if let Some(spool) = &mut self.spool
-                    && let Err(error) = spool.remove(place).await
-                {
-                    self.lose_spool(&error).await;
-                }
-            }
-            (Err(fault), Freight::Upkeep) => tracing::warn!(%fault, "history could not be rolled up; it is tried again"),
-            (Err(fault), freight) => {
-                self.failed(&fault);
-                if let Freight::Fresh(number, batch) = freight {
-                    self.put_by(number, Arc::unwrap_or_clone(batch)).await;
-                }
-            }
-        }
-    }
-
-    fn recovered(&mut self) {
-        if self.failing.take().is_some() {
-            tracing::info!("history is written again");
-            self.troubles.send_if_modified(|trouble| trouble.take().is_some());
-        }
-        let lost = std::mem::take(&mut self.lost);
-        if lost > 0 {
-            tracing::warn!(lost, "numbers of looks are missing in history: there was no room for them to wait");
-        }
-    }
-
-    /// What the database will never take is not offered again.
-    fn refused(&mut self, fault: &Fault, numbers: usize) {
-        tracing::error!(%fault, numbers, "history refuses a batch; it is left out");
-        self.recovered();
-    }
-
-    fn failed(&mut self, fault: &Fault) {
-        let now = Instant::now();
-        match &mut self.failing {
-            Some(failing) => {
-                failing.pause = (failing.pause * 2).min(LONGEST_RETRY);
-                failing.retry_at = now + failing.pause;
-            }
-            None => {
-                tracing::warn!(%fault, place = self.plan.place.shown(), "history is not written; what is to be kept waits here");
-                self.failing = Some(Failing { since: now, retry_at: now + FIRST_RETRY, pause: FIRST_RETRY });
-            }
-        }
-    }
-
-    async fn spool_pending(&mut self) {
-        let batch = std::mem::take(&mut self.pending);
-        self.pending_since = None;
-        self.number += 1;
-        self.put_by(self.number, batch).await;
-    }
-
-    /// Lets a batch wait: in the spool, or else in memory.
-    async fn put_by(&mut self, number: i64, batch: Batch) {
-        if self.spool.is_none() {
-            self.open_spool().await;
-        }
-        if let Some(spool) = &mut self.spool {
-            match spool.push(number, batch.clone()).await {
-                Ok(dropped) => self.lost += dropped,
-                Err(error) => {
-                    self.lose_spool(&error).await;
-                    self.hold(batch);
-                }
-            }
-        } else {
-            self.hold(batch);
-        }
-    }
-
-    fn hold(&mut self, mut older: Batch) {
-        older.append(std::mem::take(&mut self.pending));
-        while older.numbers() > MOST_HELD {
-            let half = older.looks.len().div_ceil(2);
-            self.lost += older.looks.drain(..half).map(|look| look.rows() as u64).sum::<u64>();
-        }
-        self.pending = older;
-        self.pending_since.get_or_insert_with(Instant::now);
-    }
-
-    async fn open_spool(&mut self) {
-        match Spool::open(&self.plan.folder, self.plan.max_spool).await {
-            Ok(spool) => {
-                self.number = self.number.max(spool.last());
-                self.spool = Some(spool);
-            }
-            Err(error) => tracing::debug!(%error, "there is no spool"),
-        }
-    }
-
-    async fn lose_spool(&mut self, error: &sqlx::Error) {
-        tracing::error!(%error, "the spool of history cannot be used; it is opened again when it is needed");
-        if let Some(spool) = self.spool.take() {
-            spool.close().await;
         }
     }
 
@@ -405,15 +193,5 @@ impl Keeper {
         if let Some(database) = self.database {
             database.close().await;
         }
-    }
-}
-
-/// The work done within its time, with the database to go on with.
-async fn within(deadline: Duration, work: impl Future<Output = Result<Database, Fault>>) -> (Option<Database>, Result<(), Fault>) {
-    match timeout(deadline, work).await {
-        Ok(Ok(database)) => (Some(database), Ok(())),
-        // After a failure nothing is known of the connection: the next trip makes a new one.
-        Ok(Err(fault)) => (None, Err(fault)),
-        Err(_) => (None, Err(Fault::Away(format!("no answer within {deadline:?}")))),
     }
 }

@@ -243,7 +243,8 @@ impl Reader {
             select.push_str(" AND i.until IS NULL");
         }
         if let Some((since, number)) = page.after {
-            select.push_str(" AND (i.since < ? OR (i.since = ? AND i.number < ?))");
+            // The first condition is what the index is good for.
+            select.push_str(" AND i.since <= ? AND (i.since < ? OR i.number < ?)");
             values.extend([since, since, number].map(Value::Integer));
         }
         select.push_str(&format!(" ORDER BY i.since DESC, i.number DESC LIMIT {}", page.limit.min(MOST)));

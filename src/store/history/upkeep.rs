@@ -145,18 +145,18 @@ impl Database {
     }
 
     /// While the database is bigger than `most` bytes, gives up the oldest readings, then minutes, then quarters; never incidents.
-    pub async fn hold_down(&mut self, most: i64) -> Result<Size, Fault> {
-        let held = self.hold(most).await;
+    pub async fn hold_down(&mut self, most: i64, now: i64) -> Result<Size, Fault> {
+        let held = self.hold(most, now).await;
         held.map_err(|error| self.place.fault(&error))
     }
 
-    async fn hold(&mut self, most: i64) -> Result<Size, sqlx::Error> {
+    async fn hold(&mut self, most: i64, now: i64) -> Result<Size, sqlx::Error> {
         let mut size = Size { bytes: self.bytes().await?, cut: false };
         for _ in 0..ROUNDS {
             if size.bytes <= most {
                 break;
             }
-            let Some(table) = self.give_up_some().await? else { break };
+            let Some(table) = self.give_up_some(now).await? else { break };
             self.reclaim(table, true).await?;
             size = Size { bytes: self.bytes().await?, cut: true };
         }
@@ -164,10 +164,14 @@ impl Database {
     }
 
     /// Drops a part of the oldest; says of which table.
-    async fn give_up_some(&mut self) -> Result<Option<&'static str>, sqlx::Error> {
+    async fn give_up_some(&mut self, now: i64) -> Result<Option<&'static str>, sqlx::Error> {
         let some = |oldest: i64, newest: i64| oldest + ((newest - oldest) / PART).max(1);
         // Of each, the newest stays as long as there is something coarser to give up: the next roll-up rests on it.
-        if let Some((oldest, newest)) = self.span("time", "readings").await?.filter(|(oldest, newest)| newest - oldest > HOUR) {
+        // A clock that was wrong for a while may have left rows of the future.
+        if let Some((oldest, newest)) = self.span("time", "readings").await?
+            && newest.min(now) - oldest > HOUR
+        {
+            let newest = newest.min(now);
             self.drop_readings(some(oldest, newest)).await?;
             if self.span("time", "readings").await?.is_some_and(|(now, _)| now > oldest) {
                 return Ok(Some("readings"));
@@ -175,6 +179,7 @@ impl Database {
         }
         for (width, least) in [(MINUTES, 24 * HOUR), (QUARTERS, HOUR)] {
             let Some((oldest, newest)) = self.span("slot", width.table).await? else { continue };
+            let newest = newest.min(now / width.length);
             if (newest - oldest) * width.length > least {
                 self.drop_slots(width, some(oldest, newest) * width.length).await?;
                 return Ok(Some(width.table));

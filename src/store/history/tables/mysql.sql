@@ -68,7 +68,7 @@ CREATE TABLE IF NOT EXISTS incidents (
     KEY incidents_by_check (check_name(100), since),
     KEY incidents_by_target (target(190), since),
     KEY incidents_by_kind (kind, since),
-    KEY incidents_open (host, until)
+    KEY incidents_open (until, since)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 CREATE TABLE IF NOT EXISTS told (

@@ -68,7 +68,7 @@ CREATE INDEX incidents_by_time ON incidents (since);
 CREATE INDEX incidents_by_check ON incidents (check_name, since);
 CREATE INDEX incidents_by_target ON incidents (target, since);
 CREATE INDEX incidents_by_kind ON incidents (kind, since);
-CREATE INDEX incidents_open ON incidents (host) WHERE until IS NULL;
+CREATE INDEX incidents_open ON incidents (since) WHERE until IS NULL;
 
 CREATE TABLE told (
     host INTEGER NOT NULL,

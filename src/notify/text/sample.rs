@@ -5,12 +5,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::text::{Language, Words};
-use super::{Limits, Measure, Message};
+use super::{Language, Words};
 use crate::domain::message::{Kind, Notice, NoticeIncident};
 use crate::domain::reading::Target;
 use crate::domain::rule::Unit;
 use crate::domain::watch::Severity;
+use crate::notify::{Limits, Measure, Message};
 use crate::settings::template::Escape;
 
 const LIMITS: Limits = Limits { length: 4096, measure: Measure::Bytes, escape: Escape::None };
