@@ -17,7 +17,7 @@ use crate::program::{Place, Program, left_out, until};
 use crate::service::Service;
 
 /// Serves on a thread of its own.
-fn serve<F: Future<Output = std::io::Result<()>>>(
+pub fn serve<F: Future<Output = std::io::Result<()>>>(
     serve: impl FnOnce(tokio::net::TcpListener) -> F + Send + 'static,
 ) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -100,6 +100,25 @@ fn an_endpoint_that_fails_is_one_message_and_a_machine_that_is_gone_another() {
     program.stop();
 }
 
+/// One URL is one machine; another is added while the watch runs, and that leaves the first as it was.
+#[test]
+fn a_machine_with_an_endpoint_of_its_own_is_added() {
+    let (bot, farm) = (FakeBot::start(""), Farm::start(2, "0 cpu 95, 1 cpu 90, 1 mem n/a"));
+    let first = format!("url: '{}/0'", farm.url);
+    let file = fleet(&bot, &farm, "rules: [ cpu > 85 ]").replace(&format!("url: \"{}\", machine: machine_ip", farm.url), &first);
+    let place = Place::new(&file);
+    let program = place.start();
+    assert!(bot.texts(1)[0].contains("cpu 95 &gt; 85"));
+    let second = format!("{}/1", farm.url);
+    let (code, _, err) = place.run(&["machine", "add", "fleet", &second]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let text = bot.texts(2)[1].clone();
+    assert!(text.contains(&second) && !text.contains(&format!("{}/0", farm.url)), "{text}");
+    let both = ["cpu 90 &gt; 85", "cannot read mem: `$.mem` is &quot;n/a&quot;, not a number"];
+    assert!(both.iter().any(|told| text.contains(told)), "{text}");
+    program.stop();
+}
+
 /// The bar: 10,000 machines in one answer are read, validated and judged within a second of one core, also by a
 /// program that is not optimized.
 #[test]
