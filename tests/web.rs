@@ -142,3 +142,25 @@ fn who_is_slow_or_asks_too_much_holds_nobody_up() {
     assert!(begun.elapsed() < Duration::from_secs(2));
     drop(slow);
 }
+
+#[test]
+fn one_vakhta_reads_another() {
+    let (bot, service) = (FakeBot::start(""), Service::start());
+    let agent_place = place(&bot, &service, "listen: \"127.0.0.1:0\", token: CANARY-token");
+    let agent = agent_place.start();
+    let url = format!("http://{}/status", address(&agent));
+    let hub_bot = FakeBot::start("");
+    let hub_place = Place::new(&format!(
+        "host: hub\nchannels:\n  ops: {}\nchecks:\n  - name: agents\n    metrics: {{ urls: [\"{url}\"], bearer: \"CANARY-token\" }}\n    every: 200ms\n    fail_after: 1\n    rules: [ mem > 0%, disk > 0%, uptime > 1s, \"avg(cpu, 3) >= 0%\" ]\n",
+        hub_bot.section()
+    ));
+    let hub = hub_place.start();
+    let told = until("all four numbers are judged", || {
+        let told = hub_bot.receipts().iter().map(|receipt| receipt.text().to_owned()).collect::<Vec<_>>().join("\n");
+        ["mem ", "disk ", "uptime ", "avg(cpu, 3) "].iter().all(|rule| told.contains(rule)).then_some(told)
+    });
+    assert!(told.contains(&url) && !told.contains("CANARY"), "{told}");
+    agent.stop();
+    until("the agent is missed", || hub_bot.receipts().iter().any(|receipt| receipt.text().contains("connection refused")).then_some(()));
+    hub.stop();
+}
