@@ -20,7 +20,7 @@ fn checks(bot: &FakeBot, service: &Service, fail_after: u32) -> String {
 
 #[test]
 fn an_incident_is_explained_in_order_with_the_reason_of_each_decision() {
-    let (bot, service) = (FakeBot::start("html:502"), Service::start());
+    let (bot, service) = (FakeBot::start("429:1"), Service::start());
     let place = place(&bot, &service, 2);
     let (code, out, _) = place.run(&["explain", "atto"]);
     assert_eq!((code, out.as_str()), (2, ""), "there is no log folder yet");

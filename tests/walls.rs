@@ -20,7 +20,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("store", &["domain"]),
     ("story", &["domain", "settings", "config", "journal", "net"]),
     ("control", &["domain"]),
-    ("web", &["domain", "checks", "config", "control"]),
+    ("web", &["domain", "checks", "config", "control", "journal"]),
     ("app", &["domain", "checks", "notify", "config", "control", "clock", "runner", "status", "journal", "store", "web"]),
     (
         "cli",
