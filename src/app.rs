@@ -28,6 +28,7 @@ use crate::journal::{EVENTS, EventLine, LineLog, READINGS, ReportLine};
 use crate::runner::{self, Finished, Schedule};
 use crate::status::{STATUS, StatusLine};
 use crate::store::{Commit, Opened, Store};
+use crate::systemd::Manager;
 use crate::web::{House, Web};
 use counts::Counts;
 use decisions::write_event;
@@ -87,6 +88,7 @@ pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, sto
         last: is_looked_at.then(HashMap::new),
         outline: config.outline,
         wishes: edits.wishes,
+        manager: Manager::of_environment(),
         clock,
     };
     watch.begin(effects, moved_aside.as_deref());
@@ -143,6 +145,7 @@ struct Watch {
     /// Of the configuration that is taken up.
     outline: Outline,
     wishes: mpsc::Sender<Wish>,
+    manager: Manager,
     clock: Clock,
 }
 
@@ -153,7 +156,9 @@ impl Watch {
         let mut next_save = Instant::now() + LINGER;
         let mut trouble = self.store.trouble();
         let mut without_history = self.memory.trouble();
+        self.manager.ready();
         loop {
+            let next_alive = self.manager.due().unwrap_or(next_status);
             let idle = self.engine.idle_for(self.clock.now().steady).unwrap_or(LONGEST_IDLE).min(LONGEST_IDLE);
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -169,7 +174,7 @@ impl Watch {
                     let trouble = without_history.borrow_and_update().clone();
                     self.note_history(trouble);
                 }
-                () = sleep_until(next_status.min(Instant::now() + idle)) => drop(self.step(Input::Tick)),
+                () = sleep_until(next_status.min(next_alive).min(Instant::now() + idle)) => drop(self.step(Input::Tick)),
             }
             if Instant::now() >= next_save {
                 self.save_what_waited();
@@ -179,7 +184,13 @@ impl Watch {
                 self.write_status();
                 next_status = Instant::now() + self.settings.status_every;
             }
+            if Instant::now() >= next_alive {
+                let health = self.health();
+                // A full disk stops neither looking nor telling; a new start would not empty it.
+                self.manager.alive(health.checks.good && health.messages.good && !reports.is_closed());
+            }
         }
+        self.manager.stopping();
         // From here on no watch runs, for whoever asks.
         drop(doors);
         let farewell = Instant::now() + FAREWELL;
@@ -308,6 +319,10 @@ impl Watch {
     fn write_status(&mut self) {
         let snapshot = self.engine.snapshot();
         self.journal.status.write(&[StatusLine::new(&snapshot, &self.host, self.zone, self.clock.now())]);
+        let good = snapshot.status.iter().filter(|(_, up)| *up).count();
+        let (checks, failing, Tally { runs, messages }) = (snapshot.status.len(), snapshot.failing.len(), self.counts.tally);
+        self.manager
+            .status(&format!("{good} of {checks} checks are True, {failing} incidents; looked {runs} times, sent {messages} messages"));
     }
 }
 

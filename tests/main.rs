@@ -18,6 +18,7 @@ mod scenarios;
 mod service;
 mod status;
 mod storm;
+mod systemd;
 mod walls;
 mod watch;
 mod web;

@@ -20,8 +20,9 @@ const WALLS: &[(&str, &[&str])] = &[
     ("store", &["domain"]),
     ("story", &["domain", "settings", "config", "journal", "net"]),
     ("control", &["domain"]),
+    ("systemd", &[]),
     ("web", &["domain", "checks", "config", "control", "journal"]),
-    ("app", &["domain", "checks", "notify", "config", "control", "clock", "runner", "status", "journal", "store", "web"]),
+    ("app", &["domain", "checks", "notify", "config", "control", "clock", "runner", "status", "journal", "store", "systemd", "web"]),
     (
         "cli",
         &[

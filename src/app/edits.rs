@@ -68,7 +68,9 @@ impl Watch {
             Ok(config) => {
                 let changes = self.changes(&config);
                 if !wish.dry_run {
+                    self.manager.reloading();
                     self.take_up(config).await;
+                    self.manager.ready();
                 }
                 Reloaded::Changes(changes)
             }
