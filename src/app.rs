@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::config::{Config, LogSettings, Outline};
 use crate::control::{Door, Question};
 use crate::domain::engine::{Effect, Engine, Event, Input};
-use crate::domain::reading::Reason;
+use crate::domain::reading::{Reading, Reason};
 use crate::domain::restore::{CONFIGURATION, HEARTBEAT, HISTORY, STATE, WEB};
 use crate::domain::state::Change;
 use crate::heartbeat::Pulse;
@@ -29,6 +29,7 @@ use crate::journal::{EVENTS, EventLine, LineLog, READINGS, ReportLine};
 use crate::runner::{self, Finished, Schedule};
 use crate::status::{STATUS, StatusLine};
 use crate::store::{Commit, Opened, Store};
+use crate::systemd::Manager;
 use crate::web::{House, Web};
 use counts::Counts;
 use decisions::write_event;
@@ -67,6 +68,7 @@ pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, sto
     let (questions_to, questions) = mpsc::channel(4);
     let every = config.checks.iter().map(|check| (check.name.clone(), check.every)).collect();
     let pulse = Pulse::start(config.heartbeats.clone(), questions_to.clone());
+    let is_looked_at = config.web.is_some();
     let doors = Doors::open(&config, questions_to).await;
     let Opened { store, state, moved_aside, identity, .. } = opened;
     let memory = Memory::start(&config, identity.as_deref(), clock.now());
@@ -86,8 +88,10 @@ pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, sto
         since: clock.now().wall,
         every,
         counts: Counts::default(),
+        last: is_looked_at.then(HashMap::new),
         outline: config.outline,
         wishes: edits.wishes,
+        manager: Manager::of_environment(),
         clock,
     };
     watch.begin(effects, moved_aside.as_deref());
@@ -144,9 +148,12 @@ struct Watch {
     /// How often each check looks.
     every: HashMap<Arc<str>, Duration>,
     counts: Counts,
+    /// What each check saw last, where somebody can look at it.
+    last: Option<HashMap<Arc<str>, Vec<Reading>>>,
     /// Of the configuration that is taken up.
     outline: Outline,
     wishes: mpsc::Sender<Wish>,
+    manager: Manager,
     clock: Clock,
 }
 
@@ -158,7 +165,9 @@ impl Watch {
         let mut trouble = self.store.trouble();
         let mut without_history = self.memory.trouble();
         let mut unheard = self.pulse.trouble();
+        self.manager.ready();
         loop {
+            let next_alive = self.manager.due().unwrap_or(next_status);
             let idle = self.engine.idle_for(self.clock.now().steady).unwrap_or(LONGEST_IDLE).min(LONGEST_IDLE);
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -178,7 +187,7 @@ impl Watch {
                     let trouble = unheard.borrow_and_update().clone();
                     self.step(Input::Own { target: HEARTBEAT.into(), trouble });
                 }
-                () = sleep_until(next_status.min(Instant::now() + idle)) => drop(self.step(Input::Tick)),
+                () = sleep_until(next_status.min(next_alive).min(Instant::now() + idle)) => drop(self.step(Input::Tick)),
             }
             if Instant::now() >= next_save {
                 self.save_what_waited();
@@ -188,7 +197,13 @@ impl Watch {
                 self.write_status();
                 next_status = Instant::now() + self.settings.status_every;
             }
+            if Instant::now() >= next_alive {
+                let health = self.health();
+                // A full disk stops neither looking nor telling; a new start would not empty it.
+                self.manager.alive(health.checks.good && health.messages.good && !reports.is_closed());
+            }
         }
+        self.manager.stopping();
         // From here on no watch runs, for whoever asks.
         drop(doors);
         let farewell = Instant::now() + FAREWELL;
@@ -260,6 +275,9 @@ impl Watch {
         if let Some(log) = &mut self.journal.readings {
             log.write(&[ReportLine::new(&finished.check, &finished.report, finished.took, self.zone, self.clock.now())]);
         }
+        if let (Some(last), Some(readings)) = (&mut self.last, finished.report.readings()) {
+            last.insert(finished.check.clone(), readings.to_vec());
+        }
         self.step(Input::Report { check: finished.check, report: finished.report, took: finished.took });
     }
 
@@ -314,6 +332,10 @@ impl Watch {
     fn write_status(&mut self) {
         let snapshot = self.engine.snapshot();
         self.journal.status.write(&[StatusLine::new(&snapshot, &self.host, self.zone, self.clock.now())]);
+        let good = snapshot.status.iter().filter(|(_, up)| *up).count();
+        let (checks, failing, Tally { runs, messages }) = (snapshot.status.len(), snapshot.failing.len(), self.counts.tally);
+        self.manager
+            .status(&format!("{good} of {checks} checks are True, {failing} incidents; looked {runs} times, sent {messages} messages"));
     }
 }
 

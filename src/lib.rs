@@ -16,4 +16,5 @@ pub mod settings;
 pub mod status;
 pub mod store;
 pub mod story;
+pub mod systemd;
 pub mod web;

@@ -178,3 +178,24 @@ fn without_a_file_it_says_what_to_do() {
     assert_eq!(code, 2);
     assert!(err.contains("there is no checks.yaml"), "{err}");
 }
+
+#[test]
+fn the_version_says_of_what_it_was_built() {
+    let (code, out, _) = Place::new("").run(&["--version"]);
+    assert_eq!((code, out), (0, format!("vakhta {}\n", env!("VAKHTA_VERSION"))));
+    assert!(env!("VAKHTA_VERSION").starts_with(concat!(env!("CARGO_PKG_VERSION"), " (")));
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let place = Place::new("");
+    let (code, _, err) = place.run(&["man", "."]);
+    assert_eq!(code, 0, "{err}");
+    for page in ["vakhta.1", "vakhta-run.1", "vakhta-status.1"] {
+        let text = std::fs::read_to_string(place.path(page)).unwrap();
+        assert!(text.contains(".TH vakhta"), "{page}: {text}");
+    }
+    let (code, _, err) = place.run(&["man", "nowhere"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("cannot write to nowhere"), "{err}");
+}

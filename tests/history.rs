@@ -3,4 +3,4 @@
 mod contract;
 mod faults;
 mod program;
-mod servers;
+pub mod servers;

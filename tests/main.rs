@@ -6,6 +6,8 @@
 mod bot;
 mod channels;
 mod command_line;
+mod examples;
+mod farm;
 mod faults;
 mod heartbeat;
 mod hindsight;
@@ -17,6 +19,7 @@ mod scenarios;
 mod service;
 mod status;
 mod storm;
+mod systemd;
 mod walls;
 mod watch;
 mod web;

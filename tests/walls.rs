@@ -21,8 +21,26 @@ const WALLS: &[(&str, &[&str])] = &[
     ("store", &["domain"]),
     ("story", &["domain", "settings", "config", "journal", "net"]),
     ("control", &["domain"]),
-    ("web", &["domain", "checks", "config", "control"]),
-    ("app", &["domain", "checks", "notify", "config", "control", "clock", "runner", "status", "journal", "store", "web", "heartbeat"]),
+    ("systemd", &[]),
+    ("web", &["domain", "checks", "config", "control", "journal"]),
+    (
+        "app",
+        &[
+            "domain",
+            "checks",
+            "notify",
+            "config",
+            "control",
+            "clock",
+            "runner",
+            "status",
+            "journal",
+            "store",
+            "systemd",
+            "web",
+            "heartbeat",
+        ],
+    ),
     (
         "cli",
         &[

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Body;
@@ -72,7 +73,8 @@ pub fn plan(text: &str) -> Result<VecDeque<Step>, String> {
 pub struct Receiver {
     /// Answers to come; after its end every answer is 200.
     pub plan: VecDeque<Step>,
-    /// One object for each request that was taken: `method`, `path`, `headers`, `body`.
+    /// One object for each request that was taken: `method`, `path`, `headers`, `body`, when it came (`at`, in µs) and whether
+    /// it was `answered`.
     pub receipts: Vec<Value>,
     /// All requests, also those that were not taken.
     pub requests: usize,
@@ -142,7 +144,7 @@ async fn receive(State(receiver): State<Shared>, request: Request) -> Response {
 
 impl Receiver {
     /// Notes the request, in the file before the answer leaves.
-    fn note(&mut self, receipt: Value) -> Step {
+    fn note(&mut self, mut receipt: Value) -> Step {
         self.requests += 1;
         let step = self.plan.pop_front().unwrap_or(Step::Status(200, String::new()));
         if self.print {
@@ -151,6 +153,8 @@ impl Receiver {
         if !step.takes() {
             return step;
         }
+        receipt["at"] = json!(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64);
+        receipt["answered"] = json!(step != Step::TakeAndHang);
         if let Some(file) = &mut self.file {
             let written = writeln!(file, "{receipt}").and_then(|()| file.sync_data());
             if let Err(error) = written {

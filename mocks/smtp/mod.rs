@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::ServerConfig;
 use serde_json::{Value, json};
@@ -87,7 +88,7 @@ pub fn plan(text: &str) -> Result<VecDeque<Step>, String> {
 pub struct MailServer {
     /// What goes wrong in the conversations to come; after its end nothing does.
     pub plan: VecDeque<Step>,
-    /// One object for each letter: `from`, `to`, `login`, `tls`, `letter`.
+    /// One object for each letter: `from`, `to`, `login`, `tls`, `letter`, when it came (`at`, in µs) and whether it was `answered`.
     pub receipts: Vec<Value>,
     pub conversations: usize,
     pub file: Option<File>,
@@ -249,7 +250,11 @@ impl Talk {
         }
         let refused = self.step.at == Stage::End && !matches!(self.step.does, Manner::TakesAndHangs | Manner::TakesAndCloses);
         if !refused {
-            let receipt = json!({ "from": self.from, "to": self.to, "login": self.login, "tls": self.secure, "letter": letter });
+            let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
+            let receipt = json!({
+                "at": at, "answered": self.step.at != Stage::End,
+                "from": self.from, "to": self.to, "login": self.login, "tls": self.secure, "letter": letter,
+            });
             self.server.lock().note(receipt);
         }
         self.answer(stream, Stage::End, "250 taken").await

@@ -68,7 +68,9 @@ impl Watch {
             Ok(config) => {
                 let changes = self.changes(&config);
                 if !wish.dry_run {
+                    self.manager.reloading();
                     self.take_up(config).await;
+                    self.manager.ready();
                 }
                 Reloaded::Changes(changes)
             }
@@ -104,6 +106,9 @@ impl Watch {
         let _ = self.schedules.send(schedules(&config)).await;
         // What is not watched any more is due no more; the others say so with their next look.
         self.counts.forget_dues();
+        if let Some(last) = &mut self.last {
+            last.retain(|check, _| config.checks.iter().any(|kept| kept.name == *check));
+        }
         self.every = config.checks.iter().map(|check| (check.name.clone(), check.every)).collect();
         (self.host, self.zone) = (config.watch.host.clone(), config.watch.zone);
         self.outline = config.outline;

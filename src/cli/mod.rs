@@ -42,7 +42,7 @@ const PLACES: [&str; 2] = ["checks.yaml", "/etc/vakhta/checks.yaml"];
 
 /// Keeps watch over servers: runs the checks of checks.yaml and tells people once per failure, in their hours.
 #[derive(Debug, Parser)]
-#[command(name = "vakhta", version, about, propagate_version = true, after_help = EXAMPLES)]
+#[command(name = "vakhta", version = env!("VAKHTA_VERSION"), about, propagate_version = true, after_help = EXAMPLES)]
 struct Cli {
     /// The configuration [default: ./checks.yaml, else /etc/vakhta/checks.yaml]
     #[arg(short, long, global = true, value_name = "FILE")]
@@ -142,6 +142,12 @@ enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
+    /// Write the manual pages into a folder
+    #[command(hide = true, after_help = "Example:\n  vakhta man /usr/share/man/man1")]
+    Man {
+        /// A folder that is there
+        folder: PathBuf,
+    },
 }
 
 /// Does what the command line says.
@@ -184,6 +190,10 @@ fn dispatch(cli: &Cli) -> anyhow::Result<u8> {
         }
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "vakhta", &mut io::stdout());
+            Ok(GOOD)
+        }
+        Command::Man { folder } => {
+            clap_mangen::generate_to(Cli::command(), folder).with_context(|| format!("cannot write to {}", folder.display()))?;
             Ok(GOOD)
         }
     }

@@ -130,7 +130,7 @@ fn banner(config: &Config, path: &Path) -> String {
     };
     format!(
         "vakhta {} keeps watch on {}: {checks} ({targets} targets) of {}\nstatuses: {} · Ctrl-C ends the watch",
-        env!("CARGO_PKG_VERSION"),
+        env!("VAKHTA_VERSION"),
         config.watch.host,
         path.display(),
         config.log.dir.join(status::LATEST).display(),

@@ -108,6 +108,16 @@ pub enum Report {
     Lost(Reason),
 }
 
+impl Report {
+    /// What was seen, unless the run was lost.
+    pub fn readings(&self) -> Option<&[Reading]> {
+        match self {
+            Self::Readings(readings) | Self::Found { readings, .. } => Some(readings),
+            Self::Lost(_) => None,
+        }
+    }
+}
+
 /// Targets that were found by earlier looks, perhaps in an earlier life of the watch, and not by this one.
 /// A key with `://` in it is what was asked, never what was found: when it is in no report, it is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use super::channels::Far;
 use super::checker::Figures;
 use super::dice::Dice;
 use super::lives::{HEARD, Lives};
 use super::{figure, long};
-use crate::program::Program;
+use crate::program::{Place, Program};
 
 #[test]
 fn random_kills_lose_nothing_and_mark_what_they_repeat() {
-    let kills = if long() { 1000 } else { 35 };
+    let kills = if long() { 1000 } else { 25 };
     let figures = storm(kills, 7, "", |_| {}, Lives::kill);
     figure("random kills", &format!("{figures:?}"));
 }
@@ -18,9 +19,14 @@ fn random_kills_lose_nothing_and_mark_what_they_repeat() {
 /// So many lives, each ended like this; what the checker counted. Before the first one the place is made ready.
 pub fn storm(lives: usize, seed: u64, more: &str, ready: impl FnOnce(&Lives), mut end: impl FnMut(&mut Lives, Program)) -> Figures {
     let (deaths, mut dice) = (lives, Dice::new(seed));
-    let answers = ["ok", "ok", "ok", "ok", "ok", "ok", "ok", "html:502", "429:1", "truncated"];
-    let plan: Vec<&str> = (0..deaths * 20).map(|_| answers[dice.below(answers.len())]).collect();
-    let mut lives = Lives::with(4, &plan.join(","), "every: 100ms, fail_after: 2", more);
+    let mut plan = |bad: &[&str]| {
+        let answer = |_| bad.get(dice.below(bad.len() * 4)).copied().unwrap_or("ok");
+        (0..deaths * 20).map(answer).collect::<Vec<_>>().join(",")
+    };
+    let place = Place::new("");
+    let bot = plan(&["html:502", "429:1", "truncated"]);
+    let others = vec![Far::webhook(&plan(&["500", "429:1"]), &place), Far::mail(&plan(&["greeting=close", "end=take-and-close"]), &place)];
+    let mut lives = Lives::on(place, 4, &bot, others, "every: 100ms, fail_after: 2", more);
     ready(&lives);
     let mut since = [Instant::now(); 4];
     for _ in 0..deaths {
@@ -43,7 +49,7 @@ pub fn storm(lives: usize, seed: u64, more: &str, ready: impl FnOnce(&Lives), mu
         }
         end(&mut lives, program);
     }
-    lives.bot.mend();
+    lives.mend();
     let figures = lives.end().figures;
     assert!(figures.deaths == deaths && figures.messages > deaths / 4, "the storm was one: {figures:?}");
     figures

@@ -1,5 +1,6 @@
 //! A watch that dies and lives again: what it looks at, what it tells, and the evidence for the checker.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::process::{Pid, Signal, kill_process_group};
 use sqlx::{ConnectOptions, Connection, Row};
 
+use super::channels::Far;
 use super::checker::{Death, Due, Evidence, Verdict, judge, told_open};
 use super::receipts::{self, Receipt};
 use crate::bot::FakeBot;
@@ -18,11 +20,13 @@ pub const CHANNEL: &str = "ops";
 /// Whatever happens, people hear of what stays so within this: the back-off of a channel that failed often is long.
 pub const HEARD: Duration = PATIENCE.saturating_mul(4);
 
-/// Some services, the watch on them, its channel, and what is known of all three.
+/// Some services, the watch on them, its channels, and what is known of all three.
 pub struct Lives {
     pub place: Place,
     pub bot: FakeBot,
+    others: Vec<Far>,
     pub services: Vec<Service>,
+    read: RefCell<Vec<Vec<Receipt>>>,
     dues: Vec<Due>,
     deaths: Vec<Death>,
 }
@@ -34,23 +38,31 @@ impl Lives {
     }
 
     pub fn with(services: usize, plan: &str, keys: &str, more: &str) -> Self {
-        let place = Place::new("");
+        Self::on(Place::new(""), services, plan, Vec::new(), keys, more)
+    }
+
+    /// With other channels beside the first.
+    pub fn on(place: Place, services: usize, plan: &str, others: Vec<Far>, keys: &str, more: &str) -> Self {
         let bot = FakeBot::with_receipts(plan, &place.path("receipts.jsonl"));
         let services: Vec<Service> = (0..services).map(|_| Service::start()).collect();
+        let names: Vec<&str> = [CHANNEL].into_iter().chain(others.iter().map(|far| far.name)).collect();
+        let names = names.join(", ");
         let checks = services
             .iter()
             .enumerate()
-            .map(|(index, service)| format!("  - {{ name: {}, {}, {keys}, notify: [{CHANNEL}] }}\n", name(index), service.section()));
+            .map(|(index, service)| format!("  - {{ name: {}, {}, {keys}, notify: [{names}] }}\n", name(index), service.section()));
         let checks: String = checks.collect();
+        let others_written: String = others.iter().map(|far| format!("  {}: {}\n", far.name, far.section)).collect();
         place.write(
             "checks.yaml",
             &format!(
-                "host: srv-01\ntimezone: UTC\nchannels: {{ {CHANNEL}: {} }}\nchecks:\n{checks}{}",
+                "host: srv-01\ntimezone: UTC\nchannels:\n  {CHANNEL}: {}\n{others_written}checks:\n{checks}{}",
                 bot.section(),
                 if more.is_empty() { "log: { status_every: 1s }\n" } else { more }
             ),
         );
-        Self { place, bot, services, dues: Vec::new(), deaths: Vec::new() }
+        let read = RefCell::new(vec![Vec::new(); others.len() + 1]);
+        Self { place, bot, others, services, read, dues: Vec::new(), deaths: Vec::new() }
     }
 
     pub fn turn(&self, index: usize, well: bool) {
@@ -61,13 +73,46 @@ impl Lives {
         self.services[index].well.load(Ordering::SeqCst)
     }
 
+    /// What every channel took, in the order of its arrival.
     pub fn receipts(&self) -> Vec<Receipt> {
-        self.bot.receipts().iter().flat_map(|receipt| receipts::from_line(&receipt.0, CHANNEL)).collect()
+        self.listen();
+        let mut receipts = self.read.borrow().concat();
+        receipts.sort_by_key(|receipt| receipt.at);
+        receipts
     }
 
-    /// Whether people believe of this check what is so.
+    /// Reads what arrived since it was last asked.
+    fn listen(&self) {
+        let mut read = self.read.borrow_mut();
+        let bot = self.bot.receipts();
+        let old = read[0].len();
+        // One incident a message on this channel, or the last messages are read once more.
+        if bot.len() != old {
+            read[0] = bot.iter().flat_map(|receipt| receipts::from_line(&receipt.0, CHANNEL)).collect();
+        }
+        for (far, read) in self.others.iter().zip(read.iter_mut().skip(1)) {
+            let lines = far.receipts();
+            if lines.len() != read.len() {
+                *read = lines.iter().flat_map(|line| receipts::from_line(line, far.name)).collect();
+            }
+        }
+    }
+
+    fn channels(&self) -> Vec<&'static str> {
+        [CHANNEL].into_iter().chain(self.others.iter().map(|far| far.name)).collect()
+    }
+
+    /// Whether people believe of this check what is so, on every channel.
     pub fn is_known(&self, index: usize) -> bool {
-        told_open(&self.receipts(), CHANNEL, &name(index), u64::MAX).is_empty() == self.is_well(index)
+        self.listen();
+        let (read, name, well) = (self.read.borrow(), name(index), self.is_well(index));
+        self.channels().iter().zip(read.iter()).all(|(channel, read)| told_open(read, channel, &name, u64::MAX).is_empty() == well)
+    }
+
+    /// From now on every channel takes everything.
+    pub fn mend(&self) {
+        self.bot.mend();
+        self.others.iter().for_each(Far::mend);
     }
 
     /// From now on whoever judges may ask whether people know.
@@ -141,8 +186,11 @@ impl Lives {
         let log = program.stop();
         assert!(!log.contains("a fault in vakhta itself"), "{log}");
         assert!(self.ledger().ledger.is_empty());
-        let receipts = receipts::read(&self.place.path("receipts.jsonl"), CHANNEL);
-        let verdict = judge(&Evidence { receipts: receipts.clone(), dues: self.dues, deaths: self.deaths });
+        let file = |channel| self.place.path(if channel == CHANNEL { "receipts" } else { channel }).with_extension("jsonl");
+        let mut receipts: Vec<Receipt> = self.channels().into_iter().flat_map(|channel| receipts::read(&file(channel), channel)).collect();
+        receipts.sort_by_key(|receipt| receipt.at);
+        let channels = self.channels().into_iter().map(str::to_owned).collect();
+        let verdict = judge(&Evidence { channels, receipts: receipts.clone(), dues: self.dues, deaths: self.deaths });
         let story: Vec<String> = receipts.iter().map(|receipt| format!("{receipt:?}")).collect();
         assert!(verdict.breaches.is_empty(), "{}\n{}", verdict.breaches.join("\n"), story.join("\n"));
         verdict

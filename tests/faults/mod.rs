@@ -3,6 +3,7 @@
 //!
 //! `cargo test` plays the short form; `scripts/faults --long` all of it, and prints the figures.
 
+mod channels;
 mod checker;
 mod clock;
 mod dice;

@@ -42,8 +42,54 @@ pub fn read(path: &Path, channel: &str) -> Vec<Receipt> {
     text.lines().flat_map(|line| from_line(&serde_json::from_str(line).unwrap(), channel)).collect()
 }
 
-/// One line of the file, told in the built-in English texts.
+/// The subject of a letter that says all of it: `failed|a|false|17 18 `, a number with a dot is over.
+pub const SUBJECT: &str = "{{ kind }}|{{ check }}|{{ repeat }}|{% for i in incidents %}{{ i.id }}{% if i.until %}.{% endif %} {% endfor %}";
+
+/// One line of the file: a message of Telegram, a webhook's request or a letter.
 pub fn from_line(line: &Value, channel: &str) -> Vec<Receipt> {
+    if let Some(body) = line["body"].as_str() {
+        return from_facts(line, &serde_json::from_str(body).unwrap(), channel);
+    }
+    match line["letter"].as_str() {
+        Some(letter) => from_subject(line, letter, channel),
+        None => from_text(line, channel),
+    }
+}
+
+/// What a webhook is told by default.
+fn from_facts(line: &Value, facts: &Value, channel: &str) -> Vec<Receipt> {
+    let incidents = facts["incidents"].as_array().unwrap().iter();
+    let told = incidents.map(|incident| (incident["id"].as_u64().unwrap(), incident["until"] != ""));
+    from_words(line, channel, facts["kind"].as_str().unwrap(), facts["check"].as_str().unwrap(), facts["repeat"] == true, told)
+}
+
+fn from_subject(line: &Value, letter: &str, channel: &str) -> Vec<Receipt> {
+    let subject = letter.lines().find_map(|line| line.strip_prefix("Subject: ")).unwrap();
+    let words: Vec<&str> = subject.trim().split('|').collect();
+    let told = words[3].split_whitespace().map(|id| (id.trim_end_matches('.').parse().unwrap(), id.ends_with('.')));
+    from_words(line, channel, words[0], words[1], words[2] == "true", told)
+}
+
+fn from_words(line: &Value, channel: &str, kind: &str, check: &str, repeat: bool, told: impl Iterator<Item = (u64, bool)>) -> Vec<Receipt> {
+    let receipt = |(incident, over)| Receipt {
+        at: line["at"].as_u64().unwrap(),
+        channel: channel.to_owned(),
+        check: check.to_owned(),
+        incident,
+        said: match (kind, over) {
+            ("reminder", _) => Said::Reminder,
+            ("recovered", _) => Said::Recovered,
+            ("digest", true) => Said::Over,
+            _ => Said::Failed,
+        },
+        repeat,
+        answered: line["answered"].as_bool().unwrap(),
+    };
+    told.map(receipt).collect()
+}
+
+/// Told in the built-in English texts.
+fn from_text(line: &Value, channel: &str) -> Vec<Receipt> {
     let text = line["text"].as_str().unwrap();
     let header = text.lines().next().unwrap_or_default();
     // `🔴 srv-01 · atto failed`, `✅ srv-01 · atto recovered after 3 s`, `📋 srv-01 · atto: failed and recovered before …`
@@ -93,5 +139,21 @@ fn a_line_says_what_was_told_of_which_incident() {
     assert_eq!(
         read("📋 srv-01 · atto: failed and recovered before you could be told\na: x · 1 to 2 (1 s) · #3\na: x · 3 to 4 (1 s) · #4"),
         [atto(3, Said::Over, false), atto(4, Said::Over, false)]
+    );
+}
+
+#[test]
+fn every_channel_says_the_same() {
+    let read = |line: &Value| from_line(line, "x").into_iter().map(|r| (r.check, r.incident, r.said, r.repeat)).collect::<Vec<_>>();
+    let expect = [("a".to_owned(), 17, Said::Recovered, true)];
+    let facts = serde_json::json!({ "kind": "recovered", "check": "a", "repeat": true, "incidents": [{ "id": 17, "until": "2026" }] });
+    assert_eq!(read(&serde_json::json!({ "at": 5, "answered": true, "body": facts.to_string() })), expect);
+    let letter = "From: a\r\nSubject: recovered|a|true|17. \r\n\r\nwords";
+    assert_eq!(read(&serde_json::json!({ "at": 5, "answered": true, "letter": letter })), expect);
+    assert_eq!(
+        read(
+            &serde_json::json!({ "at": 5, "answered": true, "text": "✅ srv-01 · a recovered after 3 s (may be a repeat)\nx\nwas: x · #17" })
+        ),
+        expect
     );
 }

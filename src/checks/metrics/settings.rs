@@ -41,7 +41,7 @@ const OWN: [&str; 3] = ["machines", "bad_records", "records"];
 /// kind: `latency`, `resolve`, `connect`, `tls`, `first_byte`, `status`, `size`, `cert_days`.
 ///
 /// ```yaml
-/// metrics: { url: "http://127.0.0.1:9300/machines", machine: machine_ip }
+/// metrics: { url: "http://127.0.0.1:9600/machines", machine: machine_ip }
 /// ```
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
