@@ -203,9 +203,10 @@ fn values(reading: &Reading) -> String {
 
 /// By the metric's name, as the kinds document them.
 fn shown(metric: &str, value: f64) -> String {
-    const TIMES: [&str; 10] = ["latency", "resolve", "connect", "tls", "first_byte", "rtt", "rtt_min", "rtt_max", "jitter", "uptime"];
+    const TIMES: [&str; 12] =
+        ["latency", "resolve", "connect", "tls", "first_byte", "rtt", "rtt_min", "rtt_max", "jitter", "uptime", "age", "ttl"];
     const PERCENT: [&str; 11] = ["cpu", "iowait", "steal", "mem", "swap", "disk", "inodes", "loss", "psi_cpu", "psi_mem", "psi_io"];
-    const BYTES: [&str; 7] = ["mem_used", "mem_available", "swap_used", "disk_left", "size", "rx", "tx"];
+    const BYTES: [&str; 9] = ["mem_used", "mem_available", "swap_used", "disk_left", "size", "rx", "tx", "rss", "unread"];
     if TIMES.contains(&metric) {
         return time(value);
     }
@@ -220,6 +221,7 @@ fn shown(metric: &str, value: f64) -> String {
 
 fn time(seconds: f64) -> String {
     match seconds {
+        s if s < 0.0 => format!("-{}", time(-s)),
         s if s < 0.001 => format!("{:.0} µs", s * 1e6),
         s if s < 1.0 => format!("{:.1} ms", s * 1e3),
         s if s < 120.0 => format!("{s:.1} s"),

@@ -22,14 +22,14 @@ use crate::settings::{BuildContext, Problem, Settings, one_or_many};
 
 /// Processes of this machine, by name, by a pattern on their command line, or by the file that holds their number.
 ///
-/// It fails when there is none; what else is wrong is for rules, such as `count > 8`, `mem > 2GiB` or `cpu > 90% for 10m`. A
+/// It fails when there is none; what else is wrong is for rules, such as `count > 8`, `rss > 2GiB` or `cpu > 90% for 10m`. A
 /// process that is dead but was not collected by its parent (a zombie) is not there. Each name is a target of its own.
 ///
 /// | metric | unit | |
 /// |---|---|---|
 /// | `count` | count | how many there are |
 /// | `cpu` | percent | of one processor, all together, since the last look: two busy ones make 200; from the second look on |
-/// | `mem` | bytes | resident memory, all together |
+/// | `rss` | bytes | resident memory, all together |
 /// | `threads` | count | all together |
 /// | `age` | seconds | of the oldest: `age < 10m` tells of a restart, while workers come and go |
 /// | `fds` | count | open files of the one that has most; those of other users only root may count |
@@ -159,7 +159,7 @@ fn measured(target: &Arc<Target>, found: &[Found], cpu: Option<f64>) -> Reading 
     let reading = Reading::pass(target).with("count", found.len() as f64);
     let reading = cpu.into_iter().fold(reading, |reading, cpu| reading.with("cpu", cpu));
     let reading = reading
-        .with("mem", found.iter().map(|one| one.memory).sum::<u64>() as f64)
+        .with("rss", found.iter().map(|one| one.memory).sum::<u64>() as f64)
         .with("threads", found.iter().map(|one| one.threads).sum::<u64>() as f64)
         .with("age", found.iter().map(|one| one.age).fold(0.0, f64::max));
     match found.iter().map(|one| one.files).max().flatten() {

@@ -64,7 +64,7 @@ async fn as_many_as_there_are() {
     let reading = look(&*check).await;
     assert_eq!((told(&reading).as_str(), &*reading.target.key), ("pass", name.as_str()));
     assert_eq!((reading.value("count"), reading.value("threads")), (Some(2.0), Some(2.0)));
-    assert!(reading.value("mem").is_some_and(|bytes| bytes > 100_000.0), "{reading:?}");
+    assert!(reading.value("rss").is_some_and(|bytes| bytes > 100_000.0), "{reading:?}");
     assert!(reading.value("age").is_some_and(|seconds| seconds < 60.0), "{reading:?}");
     assert!(reading.value("fds").is_some_and(|files| files >= 3.0), "{reading:?}");
     first.end();
