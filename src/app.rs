@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::config::{Config, LogSettings, Outline};
 use crate::control::{Door, Question};
 use crate::domain::engine::{Effect, Engine, Event, Input};
-use crate::domain::reading::Reason;
+use crate::domain::reading::{Reading, Reason};
 use crate::domain::restore::{CONFIGURATION, HISTORY, STATE, WEB};
 use crate::domain::state::Change;
 use crate::journal::{EVENTS, EventLine, LineLog, READINGS, ReportLine};
@@ -66,6 +66,7 @@ pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, sto
     let sender = Sender::new(&config, answers_to)?;
     let (questions_to, questions) = mpsc::channel(4);
     let every = config.checks.iter().map(|check| (check.name.clone(), check.every)).collect();
+    let is_looked_at = config.web.is_some();
     let doors = Doors::open(&config, questions_to).await;
     let Opened { store, state, moved_aside, identity, .. } = opened;
     let memory = Memory::start(&config, identity.as_deref(), clock.now());
@@ -84,6 +85,7 @@ pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, sto
         since: clock.now().wall,
         every,
         counts: Counts::default(),
+        last: is_looked_at.then(HashMap::new),
         outline: config.outline,
         wishes: edits.wishes,
         manager: Manager::of_environment(),
@@ -138,6 +140,8 @@ struct Watch {
     /// How often each check looks.
     every: HashMap<Arc<str>, Duration>,
     counts: Counts,
+    /// What each check saw last, where somebody can look at it.
+    last: Option<HashMap<Arc<str>, Vec<Reading>>>,
     /// Of the configuration that is taken up.
     outline: Outline,
     wishes: mpsc::Sender<Wish>,
@@ -257,6 +261,9 @@ impl Watch {
         self.counts.looked(&finished, next);
         if let Some(log) = &mut self.journal.readings {
             log.write(&[ReportLine::new(&finished.check, &finished.report, finished.took, self.zone, self.clock.now())]);
+        }
+        if let (Some(last), Some(readings)) = (&mut self.last, finished.report.readings()) {
+            last.insert(finished.check.clone(), readings.to_vec());
         }
         self.step(Input::Report { check: finished.check, report: finished.report, took: finished.took });
     }

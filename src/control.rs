@@ -3,6 +3,7 @@
 mod door;
 mod health;
 mod machines;
+mod targets;
 mod words;
 
 use std::io::{self, Read, Write};
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use door::{Door, Question};
 pub use health::{ChannelNumbers, CheckNumbers, Health, Numbers, OwnNumbers, Progress};
 pub use machines::{AuditNow, MachineChange, MachineNow};
+pub use targets::{CheckNow, RuleNow, TargetNow, ValueNow};
 pub use words::lasting;
 
 use crate::domain::engine::{Engine, OWN};
@@ -66,6 +68,11 @@ pub enum Request {
     Audit {
         most: u32,
     },
+    /// One check with its targets, the failing ones first; of the others those with this in their name.
+    Check {
+        name: String,
+        filter: String,
+    },
     /// Whether it makes progress.
     Health,
     /// All that can be counted.
@@ -90,6 +97,7 @@ pub enum Body {
     Status(Status),
     Silences(Vec<SilenceNow>),
     Reloaded(Reloaded),
+    Check(Box<CheckNow>),
     Machines(Vec<MachineNow>),
     Audit(Vec<AuditNow>),
     Health(Health),

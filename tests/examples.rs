@@ -1,7 +1,6 @@
 //! Every folder of `examples/`, as it stands, run by the real program: only addresses and paces come from outside.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -12,17 +11,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::bot::FakeBot;
+use crate::channels::{hook, serve, smtp};
 use crate::farm::Farm;
 use crate::history::servers::{Make, Server};
 use crate::program::{Place, Program, until};
 use crate::service::Service;
-
-#[path = "../mocks/hook/mod.rs"]
-#[allow(dead_code)]
-mod hook;
-#[path = "../mocks/smtp/mod.rs"]
-#[allow(dead_code)]
-mod smtp;
 
 /// A copy of an example and what its file asks the environment for.
 struct Example {
@@ -54,18 +47,6 @@ impl Example {
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
-}
-
-/// Runs a mock on a thread of its own; where it listens.
-fn served<F: Future>(serve: impl FnOnce(tokio::net::TcpListener) -> F + Send + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async { serve(tokio::net::TcpListener::from_std(listener).unwrap()).await });
-    });
-    address
 }
 
 /// A machine made of files, with so many thousandths of its memory in use and its one processor ever busier.
@@ -132,10 +113,20 @@ fn write(root: &Path, file: &str, text: &str) {
 }
 
 #[test]
+fn every_example_has_its_page_and_its_test() {
+    let tests = fs::read_to_string(file!()).unwrap();
+    for entry in fs::read_dir(folder("")).unwrap() {
+        let example = entry.unwrap().path();
+        let name = example.file_name().unwrap().to_str().unwrap();
+        assert!(example.join("README.md").exists() && tests.contains(&format!("Example::new(\"{name}\"")), "{name}");
+    }
+}
+
+#[test]
 fn memory_alert() {
     let receiver = hook::Shared::new(hook::Receiver { plan: hook::plan("503").unwrap(), ..hook::Receiver::default() });
     let shared = receiver.clone();
-    let url = format!("http://{}/api/memory-alert", served(|listener| hook::serve(listener, shared)));
+    let url = format!("http://{}/api/memory-alert", serve(|listener| hook::serve(listener, shared)));
     let machine = Machine::start(500);
     let example = Example::new("memory-alert", &[("ALERT_URL", &url), ("ROOT", machine.root()), ("EVERY", "100ms")]);
     let program = example.start();
@@ -158,7 +149,7 @@ fn memory_alert() {
 #[test]
 fn server_watch() {
     let (bot, till) = (FakeBot::start(""), Service::start());
-    let api = format!("http://{}/health", served(health));
+    let api = format!("http://{}/health", serve(health));
     let till_address = till.address.to_string();
     let environment = [
         ("TELEGRAM_TOKEN", "4200:CANARY-canary"),
@@ -192,9 +183,9 @@ fn a_day_of_server_watch() {
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
 }
 
-async fn health(listener: tokio::net::TcpListener) {
+async fn health(listener: tokio::net::TcpListener) -> std::io::Result<()> {
     let page = || async { axum::Json(serde_json::json!({ "state": "ok", "queue": { "depth": 12 } })) };
-    axum::serve(listener, axum::Router::new().route("/health", axum::routing::get(page))).await.unwrap();
+    axum::serve(listener, axum::Router::new().route("/health", axum::routing::get(page))).await
 }
 
 fn run(example: &Example, arguments: &[&str]) -> (i32, String, String) {
@@ -252,7 +243,7 @@ fn metrics_farm() {
 fn host_mail() {
     let server = smtp::Shared::new(smtp::MailServer::default());
     let shared = server.clone();
-    let address = format!("smtp://{}", served(|listener| smtp::serve(listener, shared)));
+    let address = format!("smtp://{}", serve(|listener| smtp::serve(listener, shared)));
     let machine = Machine::start(850);
     let environment = [
         ("SMTP_URL", &*address),

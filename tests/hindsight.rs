@@ -12,7 +12,7 @@ fn place(bot: &FakeBot, service: &Service, fail_after: u32) -> Place {
 
 fn checks(bot: &FakeBot, service: &Service, fail_after: u32) -> String {
     format!(
-        "host: srv-01\ntimezone: UTC\nlog: {{ readings: true }}\nchannels:\n  ops: {}\nchecks:\n  - name: atto\n    {}\n    every: 100ms\n    fail_after: {fail_after}\n",
+        "host: srv-01\ntimezone: UTC\nlog: {{ readings: true }}\nchannels:\n  ops: {}\n  quiet: {{ console: {{}} }}\nchecks:\n  - name: atto\n    {}\n    every: 100ms\n    fail_after: {fail_after}\n    notify: [ops]\n",
         bot.section(),
         service.section()
     )
@@ -20,7 +20,7 @@ fn checks(bot: &FakeBot, service: &Service, fail_after: u32) -> String {
 
 #[test]
 fn an_incident_is_explained_in_order_with_the_reason_of_each_decision() {
-    let (bot, service) = (FakeBot::start("html:502"), Service::start());
+    let (bot, service) = (FakeBot::start("429:1"), Service::start());
     let place = place(&bot, &service, 2);
     let (code, out, _) = place.run(&["explain", "atto"]);
     assert_eq!((code, out.as_str()), (2, ""), "there is no log folder yet");
@@ -47,6 +47,7 @@ fn an_incident_is_explained_in_order_with_the_reason_of_each_decision() {
     let expected = [
         "the first bad look of those that count",
         "failed after 2 failures in a row: the answer has no `PONG`: `NOPE`",
+        "quiet: not told: not among those to be told",
         "ops: telling that it failed",
         "ops: did not take it: ",
         "ops: retry 2 in ",

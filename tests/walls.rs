@@ -21,7 +21,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("story", &["domain", "settings", "config", "journal", "net"]),
     ("control", &["domain"]),
     ("systemd", &[]),
-    ("web", &["domain", "checks", "config", "control"]),
+    ("web", &["domain", "checks", "config", "control", "journal"]),
     ("app", &["domain", "checks", "notify", "config", "control", "clock", "runner", "status", "journal", "store", "systemd", "web"]),
     (
         "cli",
@@ -98,7 +98,7 @@ fn room(relative: &Path) -> String {
 /// `checks/http/…` may not name `checks::ping`.
 fn other_plugin(relative: &Path, path: &[String]) -> Option<String> {
     let plugins = |folder: &str| -> Vec<String> {
-        let shared = ["mod", "request", "sample", "text", "README"];
+        let shared = ["mod", "request", "patient", "program", "sample", "text", "README"];
         let names = fs::read_dir(root().join(folder))
             .unwrap()
             .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned());

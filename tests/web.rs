@@ -86,17 +86,67 @@ fn promtool(text: &str) {
 }
 
 #[test]
+fn a_person_sees_what_fails_and_why_they_were_told() {
+    let (bot, service) = (FakeBot::start("429:1"), Service::start());
+    let place = Place::new(&format!(
+        "host: srv-01\ntimezone: UTC\nweb: {{ listen: \"127.0.0.1:0\" }}\nchannels:\n  ops: {}\nchecks:\n  - name: \"<script>alert(1)</script>\"\n    {}\n    every: 100ms\n    fail_after: 2\n    comment: \"<img src=x onerror=alert(2)>\"\n  - {{ name: this machine, host: {{}}, every: 1s }}\n",
+        bot.section(),
+        service.section()
+    ));
+    let program = place.start();
+    let address = address(&program);
+    let page = |path: &str, language: &str| get(address, path, &format!("Accept-Language: {language}\r\n"));
+    service.asked_again(2);
+    let (code, html) = page("/", "en");
+    assert!(code == 200 && html.contains("Everything is in order") && html.contains("this machine"), "{html}");
+    assert!(page("/", "ru").1.contains("Всё в порядке"));
+
+    service.well.store(false, Ordering::SeqCst);
+    let html = until("the page shows it", || {
+        let (_, html) = page("/", "en");
+        html.contains("#1</a>").then_some(html)
+    });
+    assert!(html.contains("Failing checks: 1") && html.contains("the answer has no `PONG`"), "{html}");
+    assert!(html.contains("&lt;script&gt;alert(1)") && !html.contains("<script>alert") && !html.contains("<img"), "{html}");
+    let (code, html) = page("/check?name=%3Cscript%3Ealert(1)%3C%2Fscript%3E", "en");
+    assert!(code == 200 && html.contains(&service.address.to_string()) && html.contains("/incident?number=1"), "{html}");
+    let (_, html) = page("/check?name=%3Cscript%3Ealert(1)%3C%2Fscript%3E&filter=nowhere", "en");
+    assert!(html.contains("No such target.") && !html.contains(&service.address.to_string()), "{html}");
+    until("the machine was looked at", || {
+        let (_, html) = page("/check?name=this%20machine", "en");
+        (html.contains("mem ") && html.contains("the check itself")).then_some(())
+    });
+    bot.texts(1);
+    let html = until("the story is whole", || {
+        let (_, html) = page("/incident?number=1", "en");
+        html.contains("told that it failed").then_some(html)
+    });
+    assert!(html.contains("did not take it") && html.contains("It still fails") && !html.contains("<script>alert"), "{html}");
+    for (path, code) in [("/check?name=nowhere", 404), ("/incident?number=99", 404), ("/incident?number=x", 400), ("/check", 400)] {
+        assert_eq!(page(path, "en").0, code, "{path}");
+    }
+    assert!(page("/page.css", "en").1.contains("prefers-color-scheme") && page("/page.js", "en").1.contains("fetch"));
+    program.stop();
+}
+
+#[test]
 fn a_token_is_asked_for_where_one_is_set() {
     let (bot, service) = (FakeBot::start(""), Service::start());
     let place = place(&bot, &service, "listen: \"127.0.0.1:0\", token: CANARY-token");
     let program = place.start();
     let address = address(&program);
-    for path in ["/status", "/metrics"] {
+    for path in ["/status", "/metrics", "/", "/check?name=x", "/incident?number=1", "/page.js"] {
         for wrong in ["", "Authorization: Bearer CANARY-tokem\r\n", "Authorization: Bearer\r\n", "Authorization: Basic CANARY-token\r\n"] {
             let (code, body) = get(address, path, wrong);
             assert!(code == 401 && !body.contains("CANARY"), "{path} {wrong}: {code} {body}");
         }
-        assert_eq!(get(address, path, "Authorization: bearer CANARY-token\r\n").0, 200);
+        assert_ne!(get(address, path, "Authorization: bearer CANARY-token\r\n").0, 401, "{path}");
+    }
+    // A browser: any name, the token as the password.
+    let login = |login: &str| format!("Authorization: Basic {}\r\n", base64::Engine::encode(&base64::prelude::BASE64_STANDARD, login));
+    assert_eq!(get(address, "/", &login("ann:CANARY-token")).0, 200);
+    for wrong in ["ann:CANARY", "CANARY-token", "CANARY-token:"] {
+        assert_eq!(get(address, "/", &login(wrong)).0, 401);
     }
     assert_eq!(get(address, "/healthz", "").0, 200);
     assert!(!program.stop().contains("CANARY"));
@@ -141,4 +191,26 @@ fn who_is_slow_or_asks_too_much_holds_nobody_up() {
     program.stop();
     assert!(begun.elapsed() < Duration::from_secs(2));
     drop(slow);
+}
+
+#[test]
+fn one_vakhta_reads_another() {
+    let (bot, service) = (FakeBot::start(""), Service::start());
+    let agent_place = place(&bot, &service, "listen: \"127.0.0.1:0\", token: CANARY-token");
+    let agent = agent_place.start();
+    let url = format!("http://{}/status", address(&agent));
+    let hub_bot = FakeBot::start("");
+    let hub_place = Place::new(&format!(
+        "host: hub\nchannels:\n  ops: {}\nchecks:\n  - name: agents\n    metrics: {{ urls: [\"{url}\"], bearer: \"CANARY-token\" }}\n    every: 200ms\n    fail_after: 1\n    rules: [ mem > 0%, disk > 0%, uptime > 1s, \"avg(cpu, 3) >= 0%\" ]\n",
+        hub_bot.section()
+    ));
+    let hub = hub_place.start();
+    let told = until("all four numbers are judged", || {
+        let told = hub_bot.receipts().iter().map(|receipt| receipt.text().to_owned()).collect::<Vec<_>>().join("\n");
+        ["mem ", "disk ", "uptime ", "avg(cpu, 3) "].iter().all(|rule| told.contains(rule)).then_some(told)
+    });
+    assert!(told.contains(&url) && !told.contains("CANARY"), "{told}");
+    agent.stop();
+    until("the agent is missed", || hub_bot.receipts().iter().any(|receipt| receipt.text().contains("connection refused")).then_some(()));
+    hub.stop();
 }

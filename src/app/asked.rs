@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use tokio::sync::oneshot;
 
 use super::{Changed, Watch, Wish};
-use crate::control::{self, AuditNow, Body, Life, MachineChange, MachineNow, Question, Request, SilenceNow, Status};
+use crate::control::{self, AuditNow, Body, CheckNow, Life, MachineChange, MachineNow, Question, Request, SilenceNow, Status};
 use crate::domain::engine::Input;
 use crate::domain::silence::{Scope, Silence, SilenceId};
 use crate::domain::text::{shortened, visible};
@@ -25,6 +25,11 @@ impl Watch {
         let life = Life { host: &self.host, zone: self.zone, since: self.since, due: &due };
         let (body, commit) = match request {
             Request::Status => (Body::Status(Status::new(&self.engine, &life, self.clock.now())), None),
+            Request::Check { name, filter } => {
+                let last = self.last.as_ref().and_then(|last| last.get(name.as_str())).map(Vec::as_slice).unwrap_or_default();
+                let check = CheckNow::new(&self.engine, &name, &filter, last, self.zone);
+                (check.map_or_else(|| Body::Error(format!("there is no check `{name}`")), |check| Body::Check(Box::new(check))), None)
+            }
             Request::Health => (Body::Health(self.health()), None),
             Request::Numbers => (Body::Numbers(Box::new(self.numbers())), None),
             Request::Silences => (Body::Silences(self.silences(|_| true)), None),

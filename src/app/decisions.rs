@@ -38,6 +38,12 @@ pub fn write_event(event: &Event, turns: usize) {
         Event::OverUntold { check, channel, incident } => {
             tracing::info!(%check, %channel, incident, "over before it could be told, so not told");
         }
+        Event::NotOpened { check, parent, count } => {
+            tracing::info!(%check, %parent, count, "would have failed; a check it needs is False, so nothing opens");
+        }
+        Event::NotOwed { check, channel, incidents, why } => {
+            tracing::debug!(%check, %channel, incidents = %numbers(incidents), why = %why, "not told");
+        }
         Event::Silenced(silence) => {
             tracing::info!(silence = silence.id, about = %silence.scope, until = %silence.until.to_rfc3339(), by = %silence.by, comment = %silence.comment, "silenced");
         }

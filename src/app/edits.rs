@@ -105,6 +105,9 @@ impl Watch {
         let _ = self.schedules.send(schedules(&config)).await;
         // What is not watched any more is due no more; the others say so with their next look.
         self.counts.forget_dues();
+        if let Some(last) = &mut self.last {
+            last.retain(|check, _| config.checks.iter().any(|kept| kept.name == *check));
+        }
         self.every = config.checks.iter().map(|check| (check.name.clone(), check.every)).collect();
         (self.host, self.zone) = (config.watch.host.clone(), config.watch.zone);
         self.outline = config.outline;

@@ -70,7 +70,13 @@ impl Memory {
             Event::Opened { check, incident } | Event::Closed { check, incident } => self.incident(check, incident),
             Event::Taken { channel, kind, incidents } => self.told(incidents, channel, kind, now, &Delivery::Taken),
             Event::NotTaken { channel, kind, incidents, outcome, .. } => self.told(incidents, channel, kind, now, outcome),
-            Event::Held { .. } | Event::Sending { .. } | Event::OverUntold { .. } | Event::Silenced(_) | Event::SilenceOver(_) => {}
+            Event::Held { .. }
+            | Event::Sending { .. }
+            | Event::OverUntold { .. }
+            | Event::NotOpened { .. }
+            | Event::NotOwed { .. }
+            | Event::Silenced(_)
+            | Event::SilenceOver(_) => {}
         }
     }
 

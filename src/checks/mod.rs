@@ -3,16 +3,23 @@
 //! A new kind is one file here and one line in [`kinds`].
 
 pub mod command;
+mod dns;
+mod file;
 mod host;
 pub mod http;
 pub mod metrics;
 #[cfg(test)]
 mod namespace;
+mod patient;
 mod ping;
+mod process;
+mod program;
 pub mod request;
 pub mod tcp;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tls;
+mod unit;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,6 +157,11 @@ pub fn kinds() -> Vec<KindEntry> {
         KindEntry::of::<metrics::MetricsSettings>("metrics"),
         KindEntry::of::<ping::Ping>("ping"),
         KindEntry::of::<command::CommandSettings>("command"),
+        KindEntry::of::<process::ProcessSettings>("process"),
+        KindEntry::of::<unit::UnitSettings>("unit"),
+        KindEntry::of::<file::FileSettings>("file"),
+        KindEntry::of::<dns::DnsSettings>("dns"),
+        KindEntry::of::<tls::TlsSettings>("tls"),
     ]
 }
 

@@ -113,6 +113,8 @@ pub struct ConfiguredChannel {
 pub struct WebSettings {
     pub listen: SocketAddr,
     pub token: Option<Secret>,
+    /// Where the events are, of which the page tells.
+    pub log_dir: PathBuf,
 }
 
 /// `log:` of the file.

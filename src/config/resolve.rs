@@ -77,7 +77,8 @@ impl<'a> Resolver<'a> {
         let (channels, channel_plans) = self.channels();
         let (checks, check_plans) = self.checks(&channel_plans);
         let (uplink, cut_off_after) = file.uplink.and_then(|section| self.uplink(section)).unzip();
-        let web = file.web.and_then(|section| self.web(section));
+        let log = self.log(file.log);
+        let web = file.web.and_then(|section| self.web(section, &log.dir));
         let history = self.history(file.history);
         let host = file.host.filter(|host| !host.trim().is_empty()).unwrap_or_else(|| self.env.host_name());
         Config {
@@ -90,7 +91,7 @@ impl<'a> Resolver<'a> {
                 LanguageSection::English => Language::English,
                 LanguageSection::Russian => Language::Russian,
             },
-            log: self.log(file.log),
+            log,
             web,
             reload_on_change: file.reload_on_change,
             outline: Outline::of(self.tree),

@@ -33,7 +33,7 @@ pub struct FileSection {
     pub reload_on_change: bool,
     /// Vakhta's own log and the status log.
     pub log: LogSection,
-    /// Where the watch is served over HTTP: `/status` for another Vakhta, `/metrics` for Prometheus, `/healthz`. Absent: nowhere.
+    /// Where the watch is served over HTTP: a page for people at `/`, `/status` for another Vakhta, `/metrics` for Prometheus, `/healthz`. Absent: nowhere.
     pub web: Option<WebSection>,
     /// Where people are told: a name for each, and under it one kind with its settings.
     /// Absent: one channel `console`.
@@ -61,7 +61,8 @@ pub struct FileSection {
 pub struct WebSection {
     /// Address and port, such as `127.0.0.1:8080`; other machines reach `0.0.0.0:8080`, which takes a `token`.
     pub listen: String,
-    /// What programs show as `Authorization: Bearer …` to read `/status` and `/metrics`. Absent: nothing, on this machine only.
+    /// What programs show as `Authorization: Bearer …`, and people type as the password of any name, to read anything but
+    /// `/healthz`. Absent: nothing, on this machine only.
     pub token: Option<Secret>,
 }
 

@@ -21,6 +21,8 @@ pub struct CheckState {
     pub incidents: BTreeMap<IncidentId, Incident>,
     /// How many trackers are False.
     pub(super) down: usize,
+    /// How many were held by a parent in the last report.
+    pub(super) held: usize,
     /// Counts reports, so that a target that is in no report any more is found.
     reports: u64,
 }
@@ -48,6 +50,8 @@ pub struct Taken {
     pub turned: Vec<Turned>,
     /// Counters, for the store.
     pub changes: Vec<Change>,
+    /// What would have turned False, but for a parent.
+    pub held: usize,
 }
 
 /// A status that turned.
@@ -145,6 +149,7 @@ impl CheckState {
                         taken.turned.push(Turned { incident: id, turn });
                     }
                 }
+                Turn::Held => taken.held += 1,
                 Turn::None => {
                     if let (Verdict::Bad { reason, value }, Some(id)) = (verdict, tracker.incident)
                         && let Some(incident) = self.incidents.get_mut(&id)

@@ -8,7 +8,7 @@ use super::incident::{Incident, IncidentId};
 use super::lane::Lane;
 use super::ledger::Ledger;
 use super::message::Notice;
-use super::plan::Held;
+use super::plan::{Because, Held};
 use super::reading::{Reading, Reason, Report, Target};
 use super::rule::{Hold, Judge, Rule};
 use super::silence::{Silence, SilenceId};
@@ -132,6 +132,19 @@ pub enum Event {
         outcome: Delivery,
         again_in: Option<std::time::Duration>,
     },
+    /// Failures that count open no incident while a parent is False.
+    NotOpened {
+        check: Arc<str>,
+        parent: Arc<str>,
+        count: usize,
+    },
+    /// The channel is not to be told of these.
+    NotOwed {
+        check: Arc<str>,
+        channel: Arc<str>,
+        incidents: Vec<IncidentId>,
+        why: Because,
+    },
     /// It was over before the channel could be told.
     OverUntold {
         check: Arc<str>,
@@ -226,8 +239,13 @@ impl Engine {
         if self.watch.checks[index].crosses_network && self.was_cut_off(took, now) {
             return;
         }
-        let held = self.parent_is_down(index);
-        let taken = self.board[index].take(&self.watch.checks[index], report, now, held, &mut self.next_incident);
+        let parent = self.parent_that_is_down(index);
+        let taken = self.board[index].take(&self.watch.checks[index], report, now, parent.is_some(), &mut self.next_incident);
+        let held_before = std::mem::replace(&mut self.board[index].held, taken.held);
+        if let Some(parent) = parent.filter(|_| taken.held > 0 && held_before == 0) {
+            let check = self.watch.checks[index].name.clone();
+            effects.push(Effect::Log(Event::NotOpened { check, parent, count: taken.held }));
+        }
         self.note(index, taken, effects);
     }
 
@@ -262,9 +280,10 @@ impl Engine {
             effects.push(Effect::Save(Change::Incident { check: check.clone(), incident: incident.clone() }));
             effects.push(Effect::Log(match turn {
                 Turn::Failed => Event::Opened { check, incident },
-                Turn::Recovered | Turn::None => Event::Closed { check, incident },
+                Turn::Recovered | Turn::None | Turn::Held => Event::Closed { check, incident },
             }));
         }
+        self.note_not_owed(index, &taken.turned, effects);
         effects.push(Effect::StatusTurned);
         self.look_again(index);
     }
@@ -276,12 +295,13 @@ impl Engine {
         }
     }
 
-    fn parent_is_down(&self, index: usize) -> bool {
+    fn parent_that_is_down(&self, index: usize) -> Option<Arc<str>> {
         let needs = &self.watch.checks[index].needs;
-        needs.iter().any(|parent| {
-            let parent = self.watch.checks.iter().position(|plan| plan.name == *parent);
+        let is_down = |parent: &&Arc<str>| {
+            let parent = self.watch.checks.iter().position(|plan| plan.name == **parent);
             parent.is_some_and(|parent| !self.board[parent].is_up())
-        })
+        };
+        needs.iter().find(is_down).cloned()
     }
 
     fn notice_clock_jump(&mut self, now: Now) {

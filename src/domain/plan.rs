@@ -29,7 +29,7 @@ pub enum Standing {
 }
 
 /// Why a channel and an incident are done with each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Because {
     NotRouted,
     BelowSeverity,
@@ -40,6 +40,19 @@ pub enum Because {
     RecoveriesOff,
     /// The channel refused it for good.
     Refused,
+}
+
+impl std::fmt::Display for Because {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Because::NotRouted => "not among those to be told",
+            Because::BelowSeverity => "not severe enough for this channel",
+            Because::ToldAll => "told",
+            Because::OverUntold => "over before it could be told",
+            Because::RecoveriesOff => "this channel wants no recoveries",
+            Because::Refused => "refused for good",
+        })
+    }
 }
 
 /// What one channel is to be told of one incident, hours aside.

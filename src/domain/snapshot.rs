@@ -67,7 +67,47 @@ pub struct Waiting {
     pub why: Option<Held>,
 }
 
+/// A target and its rules.
+#[derive(Debug, Clone)]
+pub struct TargetState<'a> {
+    pub target: &'a Arc<Target>,
+    pub rules: Vec<RuleState<'a>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct RuleState<'a> {
+    pub identity: &'a Arc<str>,
+    pub up: bool,
+    pub failures: u32,
+    pub of: Hold,
+    pub since: Option<DateTime<Utc>>,
+    pub incident: Option<IncidentId>,
+}
+
 impl Engine {
+    /// Whether a check is True, and its targets; nothing if there is no such check.
+    pub fn targets(&self, check: &str) -> Option<(bool, Vec<TargetState<'_>>)> {
+        let index = self.watch.checks.iter().position(|plan| *plan.name == *check)?;
+        let (plan, board) = (&self.watch.checks[index], &self.board[index]);
+        let targets = board.targets().map(|state| TargetState {
+            target: &state.target,
+            rules: plan
+                .rules
+                .iter()
+                .zip(&state.trackers)
+                .map(|(rule, tracker)| RuleState {
+                    identity: &rule.identity,
+                    up: tracker.up,
+                    failures: tracker.failures,
+                    of: rule.fail_after,
+                    since: tracker.failing_since(),
+                    incident: tracker.incident,
+                })
+                .collect(),
+        });
+        Some((board.is_up(), targets.collect()))
+    }
+
     /// The checks of the file, in its order.
     pub fn checks(&self) -> impl Iterator<Item = CheckNow> {
         self.watch.checks.iter().zip(&self.board).take(self.own).map(|(plan, state)| CheckNow {

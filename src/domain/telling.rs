@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::board::CheckState;
+use super::board::{CheckState, Turned};
 use super::engine::{Delivery, Dispatch, Effect, Engine, Event, own_target};
 use super::incident::{ClosedBy, Incident, IncidentId};
 use super::lane::{Lane, Part, Sending};
@@ -204,6 +204,27 @@ impl Engine {
             }
         }
         found
+    }
+
+    /// Writes down which channels are not to be told of what has just turned, and why.
+    pub(super) fn note_not_owed(&self, check: usize, turned: &[Turned], effects: &mut Vec<Effect>) {
+        let plan = &self.watch.checks[check];
+        for channel in &self.watch.channels {
+            let mut not_owed: BTreeMap<Because, Vec<IncidentId>> = BTreeMap::new();
+            for incident in turned.iter().filter_map(|turned| self.board[check].incidents.get(&turned.incident)) {
+                let route = self.route(check, incident, channel);
+                let why = match standing(incident, self.ledger.entry(incident.id, &channel.name), route, channel, plan) {
+                    Standing::Done(why @ (Because::NotRouted | Because::BelowSeverity)) if incident.is_open() => why,
+                    Standing::Done(why @ Because::RecoveriesOff) => why,
+                    _ => continue,
+                };
+                not_owed.entry(why).or_default().push(incident.id);
+            }
+            let events = not_owed.into_iter().map(|(why, incidents)| {
+                Effect::Log(Event::NotOwed { check: plan.name.clone(), channel: channel.name.clone(), incidents, why })
+            });
+            effects.extend(events);
+        }
     }
 
     /// How a channel comes to hear of an incident: by the rule's own list, else by the check's.

@@ -68,6 +68,8 @@ pub enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
     None,
+    /// It would have turned False, but for a parent that is False.
+    Held,
     Failed,
     Recovered,
 }
@@ -117,7 +119,7 @@ impl Tracker {
                 let failures = self.failures.saturating_add(1);
                 let turns = self.up && reached(rule.fail_after, failures, now.steady, since.steady);
                 if turns && held {
-                    return Turn::None;
+                    return Turn::Held;
                 }
                 self.failures = failures;
                 if turns {

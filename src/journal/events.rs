@@ -87,6 +87,19 @@ pub enum Happened {
         channel: String,
         incident: IncidentId,
     },
+    /// Failures that count open no incident while a check that is needed is False.
+    NotOpened {
+        check: String,
+        parent: String,
+        count: usize,
+    },
+    /// The channel is not to be told of these.
+    NotOwed {
+        check: String,
+        channel: String,
+        incidents: Numbers,
+        why_not: String,
+    },
     Silenced {
         silence: u64,
         about: String,
@@ -156,6 +169,15 @@ fn happened(event: &Event, local: &dyn Fn(DateTime<Utc>) -> DateTime<FixedOffset
         Event::OverUntold { check, channel, incident } => {
             Happened::NeverTold { check: check.to_string(), channel: channel.to_string(), incident: *incident }
         }
+        Event::NotOpened { check, parent, count } => {
+            Happened::NotOpened { check: check.to_string(), parent: parent.to_string(), count: *count }
+        }
+        Event::NotOwed { check, channel, incidents, why } => Happened::NotOwed {
+            check: check.to_string(),
+            channel: channel.to_string(),
+            incidents: Numbers(incidents.clone()),
+            why_not: why.to_string(),
+        },
         Event::Silenced(silence) => Happened::Silenced {
             silence: silence.id,
             about: silence.scope.to_string(),

@@ -89,9 +89,12 @@ fn gather(files: &[PathBuf], opening: &EventLine) -> io::Result<Tale> {
                 Happened::Failed { incident: number, .. }
                 | Happened::Recovered { incident: number, .. }
                 | Happened::NeverTold { incident: number, .. } => (number == incident, true),
-                Happened::Sending { incidents, .. } | Happened::Told { incidents, .. } | Happened::NotTold { incidents, .. } => {
-                    (names(incidents), true)
-                }
+                Happened::Sending { incidents, .. }
+                | Happened::Told { incidents, .. }
+                | Happened::NotTold { incidents, .. }
+                | Happened::NotOwed { incidents, .. } => (names(incidents), true),
+                // Nothing has opened, so it is about no incident.
+                Happened::NotOpened { .. } => (false, false),
                 // Of the check; whether of this incident is known only while it is not settled.
                 Happened::Held { check: held, .. } => (held == check, false),
                 Happened::Silenced { about: scope, .. } | Happened::SilenceOver { about: scope, .. } => (about.contains(scope), false),
@@ -140,6 +143,8 @@ fn sentence(line: &EventLine) -> String {
             let again = again_in.map(|seconds| format!("; again in {}", lasting(seconds))).unwrap_or_default();
             format!("{channel}: {word}: {cause}{again}")
         }
+        Happened::NotOwed { channel, why_not, .. } => format!("{channel}: not told: {why_not}"),
+        Happened::NotOpened { parent, count, .. } => format!("{count} would have failed, but for `{parent}`, which is False"),
         Happened::NeverTold { channel, .. } => format!("{channel}: over before it could be told, so not told"),
         Happened::Silenced { silence, until, by, comment, .. } => {
             let by = if by.is_empty() { String::new() } else { format!(" by {by}") };

@@ -4,6 +4,7 @@
 //! the certificate in the look's [trace](super::trace) before it gives webpki's verdict.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -22,7 +23,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::trace::note;
-use super::words;
+use super::{Fault, words};
 
 /// Whom to trust.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -96,9 +97,29 @@ impl Certificate {
         })
     }
 
+    /// Whether it is for a host of this name or address. `*.example.com` is for all names one step below.
+    pub fn is_for(&self, host: &str) -> bool {
+        let covers = |name: &String| match (name.strip_prefix("*."), host.split_once('.')) {
+            (Some(domain), Some((_, rest))) => domain.eq_ignore_ascii_case(rest),
+            _ => name.eq_ignore_ascii_case(host),
+        };
+        self.names.iter().any(covers)
+    }
+
     /// Days until it expires; negative when it has.
     pub fn days_left(&self) -> f64 {
         (self.not_after - self.seen_at) as f64 / 86_400.0
+    }
+}
+
+/// Whose fault it is that a handshake failed.
+pub fn handshake_fault(error: &io::Error, certificate: Option<&Certificate>) -> Fault {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(error) => Fault::Theirs(in_words(error, certificate)),
+        None => match Fault::from(error) {
+            Fault::Theirs(reason) => Fault::Theirs(format!("{reason} in the TLS handshake")),
+            ours => ours,
+        },
     }
 }
 
@@ -331,6 +352,18 @@ mod tests {
         );
         let error = read_authorities(Path::new("/nowhere/ca.pem")).unwrap_err().to_string();
         assert_eq!(error, "cannot read /nowhere/ca.pem: No such file or directory (os error 2)");
+    }
+
+    #[test]
+    fn whom_a_certificate_is_for() {
+        let names = ["example.com", "*.Example.com", "10.0.0.7"].map(str::to_owned).to_vec();
+        let certificate = Certificate { not_before: 0, not_after: 0, seen_at: 0, names, issuer: String::new(), self_signed: false };
+        for host in ["example.com", "EXAMPLE.com", "www.example.com", "10.0.0.7"] {
+            assert!(certificate.is_for(host), "{host}");
+        }
+        for host in ["example.org", "a.b.example.com", "com", "10.0.0.8", ""] {
+            assert!(!certificate.is_for(host), "{host}");
+        }
     }
 
     #[test]

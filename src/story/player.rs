@@ -165,6 +165,7 @@ impl<'a> Player<'a> {
                 let until = self.start + until.0;
                 self.tell(format!("{channel} held by a storm until {}", self.clock(until)));
             }
+            Event::NotOpened { check, parent, count } => self.tell(format!("{check} opens nothing for {count}: {parent} is False")),
             Event::OverUntold { channel, incident, .. } => self.tell(format!("{channel} never told of #{incident}")),
             _ => {}
         }

@@ -4,6 +4,7 @@ mod agent;
 mod door;
 mod health;
 mod metrics;
+mod page;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -54,23 +57,42 @@ impl House {
 
 /// Every path there is.
 pub fn router(house: Arc<House>) -> Router {
-    let for_programs = Router::new()
+    let with_a_token = Router::new()
         .route("/status", get(agent::status))
         .route("/metrics", get(metrics::metrics))
+        .route("/", get(page::overview))
+        .route("/check", get(page::check))
+        .route("/incident", get(page::incident))
+        .route("/page.css", get(page::style))
+        .route("/page.js", get(page::script))
         .route_layer(middleware::from_fn_with_state(house.clone(), with_token));
-    Router::new().route("/healthz", get(health::health)).merge(for_programs).layer(middleware::map_response(careful)).with_state(house)
+    Router::new().route("/healthz", get(health::health)).merge(with_a_token).layer(middleware::map_response(careful)).with_state(house)
 }
 
-/// Programs show the token, where one is set.
+/// Programs show the token, where one is set; a browser asks its user for it, as the password of any name.
 async fn with_token(State(house): State<Arc<House>>, request: Request, next: Next) -> Response {
     let Some(token) = &house.settings.token else { return next.run(request).await };
-    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let shown = shown.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    if shown.is_some_and(|(_, shown)| is_same(shown.trim().as_bytes(), token.expose().as_bytes())) {
+    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(shown);
+    if shown.is_some_and(|shown| is_same(&shown, token.expose().as_bytes())) {
         return next.run(request).await;
     }
-    let asks = [(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))];
-    (StatusCode::UNAUTHORIZED, asks, "show the token of `web: { token }`: `Authorization: Bearer …`\n").into_response()
+    let asks = [(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"vakhta\", Bearer"))];
+    let help = "show the token of `web: { token }`: `Authorization: Bearer …`, or as the password of any name\n";
+    (StatusCode::UNAUTHORIZED, asks, help).into_response()
+}
+
+/// The token in `Bearer TOKEN`, or in `Basic` as the password (RFC 7617).
+fn shown(value: &str) -> Option<Vec<u8>> {
+    let (scheme, shown) = value.split_once(' ')?;
+    match scheme.to_ascii_lowercase().as_str() {
+        "bearer" => Some(shown.trim().as_bytes().to_vec()),
+        "basic" => {
+            let login = BASE64.decode(shown.trim()).ok()?;
+            let colon = login.iter().position(|byte| *byte == b':')?;
+            Some(login[colon + 1..].to_vec())
+        }
+        _ => None,
+    }
 }
 
 /// Takes as long for a wrong token as for a right one.

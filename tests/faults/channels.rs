@@ -8,14 +8,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::receipts::SUBJECT;
+use crate::channels::{hook, smtp};
 use crate::program::Place;
-
-#[path = "../../mocks/hook/mod.rs"]
-#[allow(dead_code)]
-mod hook;
-#[path = "../../mocks/smtp/mod.rs"]
-#[allow(dead_code)]
-mod smtp;
 
 /// A channel and what it took.
 pub struct Far {

@@ -11,7 +11,7 @@ use crate::program::{Place, Program};
 
 #[test]
 fn random_kills_lose_nothing_and_mark_what_they_repeat() {
-    let kills = if long() { 1000 } else { 30 };
+    let kills = if long() { 1000 } else { 25 };
     let figures = storm(kills, 7, "", |_| {}, Lives::kill);
     figure("random kills", &format!("{figures:?}"));
 }

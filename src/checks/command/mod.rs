@@ -3,7 +3,6 @@
 //! Source of exit codes and output: the Monitoring Plugins Development Guidelines.
 
 mod output;
-mod process;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -14,10 +13,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use output::{Output, range_state};
-use process::{End, Program};
 pub use settings::CommandSettings;
 use tokio::time::Instant;
 
+use crate::checks::program::{End, Program};
 use crate::checks::{Check, Kind, Run};
 use crate::domain::reading::{Reading, Target};
 use crate::net::words;

@@ -8,11 +8,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Command;
-use super::process::{COOKIE, PATH, Program};
 use crate::checks::Check;
+use crate::checks::program::{COOKIE, PATH, Program};
 use crate::domain::reading::Target;
 use crate::settings::{BuildContext, Problem, Problems, Secret, Settings};
 
+/// So much of its output is kept.
+const KEPT: usize = 64 * 1024;
 /// Where distributions put plugins; `run: [check_load, …]` finds them there.
 const PLUGINS: &str = "/usr/lib/nagios/plugins:/usr/lib64/nagios/plugins:/usr/lib/monitoring-plugins:/usr/libexec/monitoring-plugins";
 
@@ -85,7 +87,7 @@ impl Settings for CommandSettings {
         // A relative folder would be looked up from where the watch runs, after the program is there already.
         let folder = std::path::absolute(&at.folder).unwrap_or_else(|_| at.folder.clone());
         let hidden = self.env.values().filter(|value| value.expose().len() > 3).cloned().collect();
-        let program = Program { path, arguments, environment: self.env.into_iter().collect(), folder };
+        let program = Program { path, arguments, environment: self.env.into_iter().collect(), folder, kept: KEPT };
         Ok(Box::new(Command {
             program,
             name: name.into(),

@@ -11,7 +11,7 @@ use rustix::fs::{StatVfs, statvfs};
 use rustix::io::Errno;
 
 use super::Root;
-use super::patient::{NoAnswer, Patient};
+use crate::checks::patient::{NoAnswer, Patient};
 use crate::domain::reading::{Reading, Target};
 
 /// File systems on local disks; asking them how full they are never waits for anyone.

@@ -2,7 +2,6 @@
 
 mod disks;
 mod interfaces;
-mod patient;
 mod system;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,8 @@ mod progress;
 mod settings;
 mod sharing;
 mod status;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -130,7 +130,7 @@ impl Tcp {
                 progress.stage = Stage::Handshake;
                 let started = Instant::now();
                 let secured = trace.over(tls.connect(name.clone(), stream)).await;
-                let mut secured = secured.map_err(|error| handshake_fault(&error, trace))?;
+                let mut secured = secured.map_err(|error| tls::handshake_fault(&error, trace.phases().certificate.as_ref()))?;
                 progress.measured.push(("tls", started.elapsed().as_secs_f64()));
                 self.dialogue(&mut secured, progress).await
             }
@@ -299,14 +299,4 @@ async fn connect(address: SocketAddr) -> io::Result<Link> {
 
 fn is(error: &io::Error, errno: Errno) -> bool {
     Errno::from_io_error(error) == Some(errno)
-}
-
-fn handshake_fault(error: &io::Error, trace: &Trace) -> Fault {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(error) => Fault::Theirs(tls::in_words(error, trace.phases().certificate.as_ref())),
-        None => match Fault::from(error) {
-            Fault::Theirs(reason) => Fault::Theirs(format!("{reason} in the TLS handshake")),
-            ours => ours,
-        },
-    }
 }

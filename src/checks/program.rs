@@ -15,9 +15,7 @@ use tokio::time::timeout;
 use crate::settings::Secret;
 
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// So much of the output is kept …
-const KEPT: usize = 64 * 1024;
-/// … and so much is read: whoever writes more waits until its time is over, which costs nothing.
+/// So much is read: whoever writes more waits until its time is over, which costs nothing.
 const READ: usize = 1 << 20;
 /// For what is in the pipe when the program has ended; a child of its own may keep the pipe open for ever.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -31,6 +29,8 @@ pub struct Program {
     pub arguments: Vec<String>,
     pub environment: Vec<(String, Secret)>,
     pub folder: PathBuf,
+    /// So many bytes of its output are kept, at most.
+    pub kept: usize,
 }
 
 /// What became of one run.
@@ -56,7 +56,7 @@ impl Program {
         let mut group = Group { leader: child.id().and_then(|id| Pid::from_raw(id.cast_signed())), cookie };
         let (stdout, stderr) = (Mutex::default(), Mutex::default());
         let (out, err) = (child.stdout.take(), child.stderr.take());
-        let reading = async { tokio::join!(read(out, &stdout), read(err, &stderr)) };
+        let reading = async { tokio::join!(read(out, &stdout, self.kept), read(err, &stderr, self.kept)) };
         tokio::pin!(reading);
         let mut all_read = false;
         let mut ending = async |child: &mut Child, within: Duration| {
@@ -115,7 +115,7 @@ fn end_of(status: std::process::ExitStatus) -> End {
 }
 
 /// Reads to the end, keeps the beginning.
-async fn read(stream: Option<impl AsyncRead + Unpin>, kept: &Mutex<Vec<u8>>) {
+async fn read(stream: Option<impl AsyncRead + Unpin>, kept: &Mutex<Vec<u8>>, most: usize) {
     let Some(mut stream) = stream else { return };
     let (mut buffer, mut total) = (vec![0; 8192], 0);
     while total < READ {
@@ -125,7 +125,7 @@ async fn read(stream: Option<impl AsyncRead + Unpin>, kept: &Mutex<Vec<u8>>) {
         };
         total += length;
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = KEPT - kept.len();
+        let room = most - kept.len();
         kept.extend_from_slice(&buffer[..length.min(room)]);
     }
     // The pipe stays open and full.
