@@ -22,8 +22,9 @@ use crate::config::{Config, LogSettings, Outline};
 use crate::control::{Door, Question};
 use crate::domain::engine::{Effect, Engine, Event, Input};
 use crate::domain::reading::{Reading, Reason};
-use crate::domain::restore::{CONFIGURATION, HISTORY, STATE, WEB};
+use crate::domain::restore::{CONFIGURATION, HEARTBEAT, HISTORY, STATE, WEB};
 use crate::domain::state::Change;
+use crate::heartbeat::Pulse;
 use crate::journal::{EVENTS, EventLine, LineLog, READINGS, ReportLine};
 use crate::runner::{self, Finished, Schedule};
 use crate::status::{STATUS, StatusLine};
@@ -67,6 +68,7 @@ pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, sto
     let (questions_to, questions) = mpsc::channel(4);
     let every = config.checks.iter().map(|check| (check.name.clone(), check.every)).collect();
     let is_looked_at = config.web.is_some();
+    let pulse = Pulse::start(config.heartbeats.clone(), questions_to.clone());
     let doors = Doors::open(&config, questions_to).await;
     let Opened { store, state, moved_aside, identity, .. } = opened;
     let memory = Memory::start(&config, identity.as_deref(), clock.now());
@@ -76,6 +78,7 @@ pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, sto
         sender,
         store,
         memory,
+        pulse,
         schedules: schedules_to,
         journal,
         settings: config.log,
@@ -93,6 +96,9 @@ pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, sto
     };
     watch.begin(effects, moved_aside.as_deref());
     watch.step(Input::Own { target: WEB.into(), trouble: doors.trouble.clone() });
+    if config.heartbeats.is_empty() {
+        watch.step(Input::Own { target: HEARTBEAT.into(), trouble: None });
+    }
     let tally = watch.keep(Inputs { reports, answers, reloads: edits.reloads, questions }, doors, &stop).await;
     runner.abort();
     Ok(tally)
@@ -130,6 +136,8 @@ struct Watch {
     sender: Sender,
     store: Store,
     memory: Memory,
+    /// Says outside that this watch lives.
+    pulse: Pulse,
     schedules: mpsc::Sender<Vec<Schedule>>,
     journal: Journal,
     settings: LogSettings,
@@ -157,6 +165,7 @@ impl Watch {
         let mut trouble = self.store.trouble();
         let mut without_history = self.memory.trouble();
         self.manager.ready();
+        let mut unheard = self.pulse.trouble();
         loop {
             let next_alive = self.manager.due().unwrap_or(next_status);
             let idle = self.engine.idle_for(self.clock.now().steady).unwrap_or(LONGEST_IDLE).min(LONGEST_IDLE);
@@ -173,6 +182,10 @@ impl Watch {
                 Ok(()) = without_history.changed() => {
                     let trouble = without_history.borrow_and_update().clone();
                     self.note_history(trouble);
+                }
+                Ok(()) = unheard.changed() => {
+                    let trouble = unheard.borrow_and_update().clone();
+                    self.step(Input::Own { target: HEARTBEAT.into(), trouble });
                 }
                 () = sleep_until(next_status.min(next_alive).min(Instant::now() + idle)) => drop(self.step(Input::Tick)),
             }

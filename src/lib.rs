@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod domain;
+pub mod heartbeat;
 pub mod journal;
 pub mod net;
 pub mod notify;

@@ -9,6 +9,7 @@ mod command_line;
 mod examples;
 mod farm;
 mod faults;
+mod heartbeat;
 mod hindsight;
 mod history;
 mod program;

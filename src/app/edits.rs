@@ -101,6 +101,7 @@ impl Watch {
         }
         self.settings.status_every = config.log.status_every;
         self.memory.reload(&config);
+        self.pulse.change(config.heartbeats.clone());
         // The runner ends only with the watch.
         let _ = self.schedules.send(schedules(&config)).await;
         // What is not watched any more is due no more; the others say so with their next look.

@@ -27,6 +27,7 @@ pub use source::Source;
 
 use crate::checks::{Check, KindEntry, kinds};
 use crate::domain::watch::Watch;
+use crate::heartbeat::Heartbeat;
 use crate::net::Net;
 pub use crate::notify::text::{Language, Texts};
 use crate::notify::{ChannelEntry, Notifier, channels};
@@ -81,6 +82,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Where it is served over HTTP, and the look at this machine that other watches ask for.
     pub web: Option<(WebSettings, Arc<dyn Check>)>,
+    /// Who is told that this watch lives.
+    pub heartbeats: Vec<Heartbeat>,
     /// Whether the file is taken up when it was edited, without being asked.
     pub reload_on_change: bool,
     /// To compare it with another.

@@ -7,6 +7,7 @@ macro_rules! steps {
 
 mod channels;
 mod checks;
+mod heartbeat;
 mod history;
 mod needs;
 mod rules;
@@ -79,6 +80,7 @@ impl<'a> Resolver<'a> {
         let (uplink, cut_off_after) = file.uplink.and_then(|section| self.uplink(section)).unzip();
         let log = self.log(file.log);
         let web = file.web.and_then(|section| self.web(section, &log.dir));
+        let heartbeats = self.heartbeats(file.heartbeat);
         let history = self.history(file.history);
         let host = file.host.filter(|host| !host.trim().is_empty()).unwrap_or_else(|| self.env.host_name());
         Config {
@@ -93,6 +95,7 @@ impl<'a> Resolver<'a> {
             },
             log,
             web,
+            heartbeats,
             reload_on_change: file.reload_on_change,
             outline: Outline::of(self.tree),
             state_dir: self.folder.join(file.state_dir.unwrap_or_else(|| "state".into())),

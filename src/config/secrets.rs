@@ -10,7 +10,7 @@ use super::tree::{Node, Scalar};
 /// What is shown in place of a secret.
 pub const BLOT: &str = "***";
 
-const SECRET_NAMES: &str = "token|passw|secret|bearer|smtp|authorization|headers|cookie|api_?key";
+const SECRET_NAMES: &str = "token|passw|secret|bearer|smtp|heartbeat|authorization|headers|cookie|api_?key";
 /// What is shorter is no secret, and blotting it out would make messages unreadable.
 const SHORTEST_SECRET: usize = 4;
 
@@ -51,9 +51,12 @@ impl Secrets {
         static LOOKS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
             let value =
                 format!(r#"(?i)(?:{SECRET_NAMES})\w*["']?\s*:\s+("(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,}}#'"\[{{](?:[^,}}]*[^\s,}}])?)"#);
-            // Then: the user and password of an address, a key in its query, a Telegram token.
+            // Then: the user and password of an address, a key in its query, one in its path (of a heartbeat, or a UUID), a
+            // Telegram token.
             let query = r#"(?i)[?&][\w-]*(?:key|token|secret|pass|sig|auth)[\w-]*=([^&\s"'}]+)"#;
-            let patterns = [value.as_str(), r"://([^/@\s]+)@", query, r"(\d{6,}:[A-Za-z0-9_-]{30,})"];
+            let heartbeat = r#"(?i)heartbeat["']?\s*:.*?://([^\s"'}]+)"#;
+            let path = r"://[^\s?]*/([0-9A-Fa-f]{8}-[0-9A-Fa-f-]{27})";
+            let patterns = [value.as_str(), r"://([^/@\s]+)@", query, heartbeat, path, r"(\d{6,}:[A-Za-z0-9_-]{30,})"];
             patterns.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect()
         });
         let inside = |at: &Range<usize>| at.start.max(start)..at.end.min(start + line.len());

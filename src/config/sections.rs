@@ -45,6 +45,8 @@ pub struct FileSection {
     pub templates: TextsSection,
     /// Whom to ask whether we ourselves are cut off. Absent: nobody.
     pub uplink: Option<UplinkSection>,
+    /// Who is told that this watch lives, and notices when it does not. Absent: nobody.
+    pub heartbeat: Option<HeartbeatsSection>,
     /// What is kept to look back on: `off`, or how and where. Default: `history.db` in `state_dir`.
     pub history: Option<HistorySection>,
     /// Common keys for all checks that do not have them themselves.
@@ -165,6 +167,44 @@ pub struct UplinkSection {
     /// How many looks in a row, or for how long, nobody must answer. It has to turn before the checks it shields do,
     /// so keep `every` times this below theirs. Default: 2.
     pub fail_after: Option<HoldSection>,
+}
+
+/// One service, or a list of them.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
+pub enum HeartbeatsSection {
+    One(HeartbeatSection),
+    Many(Vec<HeartbeatSection>),
+}
+
+/// A dead man's switch: a service outside that is asked for a URL as long as this watch is well (its checks look, its
+/// messages are answered, its state can be written), and that tells you when the asking stops: healthchecks.io, Uptime Kuma's
+/// push, or any other. While the watch is not well nothing is sent, and the log says why. Three in a row that are not taken
+/// (no status from 200 to 299) are trouble of the watch itself, which the channels hear of.
+///
+/// ```yaml
+/// heartbeat: { url: "https://hc-ping.com/${HEARTBEAT_KEY}", every: 1m }
+/// ```
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HeartbeatSection {
+    /// What is asked for. Its path is a key: it is shown nowhere.
+    pub url: Secret,
+    /// How often, from `1s` up. Default: `1m`; let the service wait for three times as long.
+    pub every: Option<Period>,
+    /// How long an answer is waited for, at most `1m`. Default: `10s`.
+    pub timeout: Option<Period>,
+    /// `get` or `post`. Default: `get`.
+    #[serde(default)]
+    pub method: MethodSection,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MethodSection {
+    #[default]
+    Get,
+    Post,
 }
 
 /// Whether and how history is kept.
@@ -502,5 +542,6 @@ macro_rules! read_either {
 read_either!(OneOrMany: "hours such as `{ days: mon-fri, hours: \"09:00-18:00\" }`, or a list of such", mapping One, list Many);
 read_either!(DaysSection: "days such as `mon-fri`, or a list of such", text Text, list List);
 read_either!(RouteSection: "the name of a channel, or `{ channel: … }`", text Name, mapping Route);
+read_either!(HeartbeatsSection: "keys such as `{ url: …, every: 1m }`, or a list of such", mapping One, list Many);
 read_either!(HistorySection: "`off`, or `{ url: …, keep: …, max_size: … }`", text Word, mapping Keys);
 read_either!(RuleSection: "a rule such as `mem > 90%`, or `{ rule: … }`", text Text, mapping Keys);

@@ -230,6 +230,8 @@ fn no_secret_is_shown() {
         format!("checks: [{{ name: a, nope: 1, tcp: {{ address: \"http://me:{canary}@b/\" }} }}]"),
         format!("checks: [{{ name: a, nope: 1, tcp: {{ address: \"http://b/?api-key={canary}&x=1\" }} }}]"),
         format!("checks: [{{ name: a, nope: 1, tcp: {{ headers: {{ X-Mine: {canary} }} }} }}]"),
+        format!("heartbeat: {{ url: \"ftp://b/{canary}\", every: 1x }}\nchecks: [{{ name: a, tcp: {{}} }}]"),
+        format!("heartbeat: {{ url: \"http://b/{canary}\", }}, }}\n  x: ]"),
         "checks: [{ name: a, tcp: {}, every: '${CANARY}' }]".to_owned(),
         "checks: [{ name: a, tcp: {}, rules: ['${CANARY}'] }]".to_owned(),
         "checks: [{ name: a, tcp: {}, notify: ['${CANARY}'] }]".to_owned(),

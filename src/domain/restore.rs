@@ -25,6 +25,7 @@ pub const STATE: &str = "state";
 pub const CONFIGURATION: &str = "configuration";
 pub const WEB: &str = "web";
 pub const HISTORY: &str = "history";
+pub const HEARTBEAT: &str = "heartbeat";
 
 impl Engine {
     /// A watch that goes on from what was kept. The effects are what the configuration no longer has.
@@ -206,7 +207,7 @@ impl Engine {
 
     fn is_own_target(&self, key: &str) -> bool {
         let has_uplink = self.watch.cut_off_after.is_some();
-        [STATE, CONFIGURATION, WEB, HISTORY].contains(&key)
+        [STATE, CONFIGURATION, WEB, HISTORY, HEARTBEAT].contains(&key)
             || has_uplink && key == UPLINK
             || self.watch.channels.iter().any(|channel| *own_target(&channel.name).key == *key)
     }
