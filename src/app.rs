@@ -67,8 +67,8 @@ pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, sto
     let sender = Sender::new(&config, answers_to)?;
     let (questions_to, questions) = mpsc::channel(4);
     let every = config.checks.iter().map(|check| (check.name.clone(), check.every)).collect();
-    let pulse = Pulse::start(config.heartbeats.clone(), questions_to.clone());
     let is_looked_at = config.web.is_some();
+    let pulse = Pulse::start(config.heartbeats.clone(), questions_to.clone());
     let doors = Doors::open(&config, questions_to).await;
     let Opened { store, state, moved_aside, identity, .. } = opened;
     let memory = Memory::start(&config, identity.as_deref(), clock.now());
@@ -164,8 +164,8 @@ impl Watch {
         let mut next_save = Instant::now() + LINGER;
         let mut trouble = self.store.trouble();
         let mut without_history = self.memory.trouble();
-        let mut unheard = self.pulse.trouble();
         self.manager.ready();
+        let mut unheard = self.pulse.trouble();
         loop {
             let next_alive = self.manager.due().unwrap_or(next_status);
             let idle = self.engine.idle_for(self.clock.now().steady).unwrap_or(LONGEST_IDLE).min(LONGEST_IDLE);

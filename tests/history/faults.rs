@@ -206,7 +206,8 @@ async fn trouble_that_lasts_is_told_and_its_end_too() {
     history.add(look("terminals", 0, &[("a", 1.0)]));
     trouble.changed().await.unwrap();
     let lasted = before.elapsed();
-    assert!((60..70).contains(&lasted.as_secs()), "{lasted:?}");
+    // A look waits a while for others before anything is tried.
+    assert!((60..80).contains(&lasted.as_secs()), "{lasted:?}");
     let told = trouble.borrow_and_update().clone().unwrap();
     assert!(told.contains("later/history.db for 60 s; checks and messages go on"), "{told}");
     std::fs::create_dir(folder.path().join("later")).unwrap();

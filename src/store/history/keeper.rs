@@ -18,8 +18,9 @@ use crate::domain::reading::Reason;
 use trips::{Failing, Freight, Trip, answered};
 use waiting::ROOM;
 
-/// Records of so long are one batch, or so many numbers.
+/// Records of so long are one batch, or so many numbers; looks alone wait longer, so that an idle machine sleeps.
 const GATHER: Duration = Duration::from_secs(1);
+const GATHER_LOOKS: Duration = Duration::from_secs(10);
 const ENOUGH: usize = 50_000;
 /// What is on its way for longer, and what comes meanwhile, is also put where a crash cannot lose it.
 const SLOW: Duration = Duration::from_secs(2);
@@ -101,7 +102,7 @@ impl Keeper {
 
     /// When there is something to do, if nothing happens before.
     fn wake(&self) -> Instant {
-        let gathered = self.pending_since.map(|since| since + GATHER);
+        let gathered = self.pending_since.map(|since| since + self.gather());
         // What cannot leave now leaves with the answer to what is on its way.
         let gathered = if self.trip.is_some() && self.failing.is_none() && !self.is_slow() { None } else { gathered };
         let slow = self.trip.as_ref().filter(|_| !self.is_slow()).map(|trip| trip.since + SLOW);
@@ -118,7 +119,7 @@ impl Keeper {
         if self.is_slow() {
             self.secure().await;
         }
-        let gathered = self.pending_since.is_some_and(|since| now >= since + GATHER) || self.pending.numbers() >= ENOUGH;
+        let gathered = self.pending_since.is_some_and(|since| now >= since + self.gather()) || self.pending.numbers() >= ENOUGH;
         let spooled = self.spool.as_ref().is_some_and(|spool| !spool.is_empty());
         let free = self.trip.is_none() && self.failing.is_none();
         if gathered {
@@ -139,6 +140,11 @@ impl Keeper {
             self.send_upkeep();
         }
         self.tell();
+    }
+
+    /// How long what is pending may wait for more.
+    fn gather(&self) -> Duration {
+        if self.pending.is_looks_only() { GATHER_LOOKS } else { GATHER }
     }
 
     /// Whether what is on its way takes long.

@@ -183,6 +183,11 @@ impl Batch {
         self.looks.iter().map(Look::rows).sum()
     }
 
+    /// Nobody waits for it.
+    pub fn is_looks_only(&self) -> bool {
+        self.incidents.is_empty() && self.told.is_empty() && self.only_open.is_none()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.looks.is_empty() && self.incidents.is_empty() && self.told.is_empty() && self.only_open.is_none()
     }
