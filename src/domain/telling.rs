@@ -95,10 +95,13 @@ impl Engine {
         for incident in found.over_untold.iter().chain(&found.too_old) {
             effects.push(Effect::Log(Event::OverUntold { check: check.clone(), channel: channel.clone(), incident: *incident }));
         }
-        for incident in &found.too_old {
-            self.mark(*incident, &channel, Kind::Digest, Told::Never, effects);
-        }
         self.forget_done(key.check, &found.done, effects);
+        // Said once, however long other channels have still to hear of it.
+        for incident in found.over_untold.iter().chain(&found.too_old) {
+            if self.board[key.check].incidents.contains_key(incident) {
+                self.mark(*incident, &channel, Kind::Digest, Told::Never, effects);
+            }
+        }
 
         let group_wait = self.watch.checks[key.check].group_wait;
         let hold = self.lane_hold(key.channel, now);
