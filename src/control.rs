@@ -4,6 +4,7 @@ mod door;
 mod health;
 mod machines;
 mod targets;
+mod values;
 mod words;
 
 use std::io::{self, Read, Write};
@@ -19,6 +20,7 @@ pub use door::{Door, Question};
 pub use health::{ChannelNumbers, CheckNumbers, Health, Numbers, OwnNumbers, Progress};
 pub use machines::{AuditNow, MachineChange, MachineNow};
 pub use targets::{CheckNow, RuleNow, TargetNow, ValueNow};
+pub use values::shown;
 pub use words::lasting;
 
 use crate::domain::engine::{Engine, OWN};

@@ -16,6 +16,7 @@ use super::{COULD_NOT, FAILING, GOOD};
 use crate::checks::{Progress, Run, kinds};
 use crate::clock::Clock;
 use crate::config::{Config, ConfiguredCheck};
+use crate::control::shown;
 use crate::domain::board::CheckState;
 use crate::domain::reading::{Outcome, Reading, Report, Target};
 use crate::domain::rule::Hold;
@@ -199,38 +200,4 @@ fn json_row(look: &Look<'_>, seen: &Seen) -> Value {
 /// `latency 12 ms, status 200`: the numbers of a reading in units a person reads.
 fn values(reading: &Reading) -> String {
     reading.values.iter().map(|(metric, value)| format!("{metric} {}", shown(metric, *value))).collect::<Vec<_>>().join(", ")
-}
-
-/// By the metric's name, as the kinds document them.
-fn shown(metric: &str, value: f64) -> String {
-    const TIMES: [&str; 12] =
-        ["latency", "resolve", "connect", "tls", "first_byte", "rtt", "rtt_min", "rtt_max", "jitter", "uptime", "age", "ttl"];
-    const PERCENT: [&str; 11] = ["cpu", "iowait", "steal", "mem", "swap", "disk", "inodes", "loss", "psi_cpu", "psi_mem", "psi_io"];
-    const BYTES: [&str; 9] = ["mem_used", "mem_available", "swap_used", "disk_left", "size", "rx", "tx", "rss", "unread"];
-    if TIMES.contains(&metric) {
-        return time(value);
-    }
-    if PERCENT.contains(&metric) {
-        return format!("{value:.1}%");
-    }
-    if BYTES.contains(&metric) {
-        return bytes(value);
-    }
-    format!("{}", (value * 100.0).round() / 100.0)
-}
-
-fn time(seconds: f64) -> String {
-    match seconds {
-        s if s < 0.0 => format!("-{}", time(-s)),
-        s if s < 0.001 => format!("{:.0} µs", s * 1e6),
-        s if s < 1.0 => format!("{:.1} ms", s * 1e3),
-        s if s < 120.0 => format!("{s:.1} s"),
-        s => humantime::format_duration(Duration::from_secs((s as u64) / 60 * 60)).to_string(),
-    }
-}
-
-fn bytes(value: f64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let step = (value.max(1.0).log2() / 10.0).floor().clamp(0.0, 4.0) as usize;
-    format!("{:.1} {}", value / 1024f64.powi(step as i32), UNITS[step]).replace(".0 B", " B")
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::table::{Cell, Table};
 use super::{COULD_NOT, GOOD, print_line, when};
 use crate::config::Config;
+use crate::control::shown;
 use crate::settings::Period;
 use crate::store::history::{Latest, Point, Reader, Series, SeriesQuery};
 
@@ -97,7 +98,10 @@ fn print(kept: &[Kept], (from, to): (i64, i64), config: &Config) -> anyhow::Resu
         let count: i64 = points.iter().map(|point| point.count).sum();
         let mean = points.iter().map(|point| point.mean * point.count as f64).sum::<f64>() / count as f64;
         let last = points.last().map(|point| point.mean);
-        let [low, mean, high, last] = [Some(low), Some(mean), Some(high), last].map(|value| Cell::right(short(value)));
+        let [low, mean, high, last] = [Some(low), Some(mean), Some(high), last].map(|value| {
+            let known = value.filter(|value| value.is_finite());
+            Cell::right(known.map_or_else(|| "-".to_owned(), |value| shown(&number.metric, value)))
+        });
         table.row([
             Cell::plain(&number.host),
             Cell::plain(&number.target),
@@ -111,17 +115,6 @@ fn print(kept: &[Kept], (from, to): (i64, i64), config: &Config) -> anyhow::Resu
     }
     table.print()?;
     print_line(&format!("{} to {}", when(from, config), when(to, config)))
-}
-
-/// With about four digits.
-fn short(value: Option<f64>) -> String {
-    match value.filter(|value| value.is_finite()) {
-        None => "-".to_owned(),
-        Some(value) if value == value.trunc() && value.abs() < 1e15 => format!("{value}"),
-        Some(value) if value.abs() >= 1000.0 => format!("{value:.0}"),
-        Some(value) if value.abs() >= 1.0 => format!("{value:.2}"),
-        Some(value) => format!("{value:.4}"),
-    }
 }
 
 /// The means as bars; a blank is a time without any.
@@ -157,15 +150,5 @@ mod tests {
         assert_eq!(drawn.chars().nth(24), Some('▂'));
         assert_eq!(line(&[point(0, 3.0)], 0, 48).trim_end(), "▅");
         assert_eq!(line(&[], 0, 0).trim_end(), "");
-    }
-
-    #[test]
-    fn numbers_are_short() {
-        let check = |value: f64, expect: &str| assert_eq!(short(Some(value)), expect);
-        check(3.0, "3");
-        check(0.012345, "0.0123");
-        check(12.3456, "12.35");
-        check(123456.7, "123457");
-        check(f64::NAN, "-");
     }
 }

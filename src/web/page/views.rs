@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::words::Tongue;
-use crate::control::{CheckNow, CheckStatus, OpenIncident, Status, TargetNow, lasting};
+use crate::control::{CheckNow, CheckStatus, OpenIncident, Status, TargetNow, lasting, shown};
 use crate::domain::text::{shortened, visible};
 use crate::journal::Tale;
 
@@ -166,7 +166,7 @@ fn target_row(target: &TargetNow, tongue: Tongue) -> Markup {
             } }
             td {
                 @if let Some(reason) = &target.reason { div { (clean(reason)) } }
-                @if !target.values.is_empty() { span.values { @for value in &target.values { span { (clean(&value.metric)) " " (number(value.value)) } " " } } }
+                @if !target.values.is_empty() { span.values { @for value in &target.values { span { (clean(&value.metric)) " " (shown(&value.metric, value.value)) } " " } } }
             }
         }
     }
@@ -198,12 +198,6 @@ fn clean(text: &str) -> String {
     shortened(&visible(text), LONGEST).into_owned()
 }
 
-/// Three decimals where there are any.
-fn number(value: f64) -> String {
-    let text = format!("{value:.3}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 /// `/check?name=billing%20api`
 fn link(path: &str, key: &str, value: &str) -> String {
     let mut link = format!("{path}?{key}=");
@@ -223,10 +217,5 @@ mod tests {
     #[test]
     fn links_hold_any_name() {
         assert_eq!(link("/check", "name", "billing \"api\"/ж&x=1"), "/check?name=billing%20%22api%22%2F%D0%B6%26x%3D1");
-    }
-
-    #[test]
-    fn numbers_are_short() {
-        assert_eq!([number(75.2), number(0.000_04), number(3.0), number(100.0)], ["75.2", "0", "3", "100"]);
     }
 }
