@@ -301,14 +301,14 @@ impl OpenIncident {
 
 impl Why {
     pub(crate) fn new(why: Held, local: &dyn Fn(DateTime<chrono::Utc>) -> DateTime<FixedOffset>, now: Now) -> Self {
+        // What is still to come is never in 0 s.
+        let whole_seconds = |until: Steady| until.since(now.steady).as_millis().div_ceil(1000) as u64;
         match why {
             Held::Window { by, until } => Why::Window { window: by.to_string(), until: until.map(local) },
             Held::Silence { id, until } => Why::Silence { number: id, until: local(until) },
-            Held::Storm { until } => Why::Storm { seconds: until.since(now.steady).as_secs() },
-            Held::Grouping { until } => Why::Grouping { seconds: until.since(now.steady).as_secs() },
-            Held::Retry { until, attempt, cause } => {
-                Why::Retry { attempt, seconds: until.since(now.steady).as_secs(), cause: cause.to_string() }
-            }
+            Held::Storm { until } => Why::Storm { seconds: whole_seconds(until) },
+            Held::Grouping { until } => Why::Grouping { seconds: whole_seconds(until) },
+            Held::Retry { until, attempt, cause } => Why::Retry { attempt, seconds: whole_seconds(until), cause: cause.to_string() },
             Held::Busy => Why::Busy,
         }
     }

@@ -42,6 +42,16 @@ fn waiting(engine: &Engine, now: Now) -> Vec<String> {
     status.waiting.iter().map(line).collect()
 }
 
+#[test]
+fn what_is_still_to_come_is_never_in_no_time() {
+    let held = Held::Retry { until: Steady(Duration::from_millis(1_400)), attempt: 2, cause: "502".into() };
+    let utc = |at: DateTime<chrono::Utc>| at.fixed_offset();
+    for (millis, seconds) in [(0, 2), (1_000, 1), (1_399, 1)] {
+        let now = Now { steady: Steady(Duration::from_millis(millis)), ..at(0) };
+        assert_eq!(Why::new(held.clone(), &utc, now), Why::Retry { attempt: 2, seconds, cause: "502".into() });
+    }
+}
+
 fn sent(effects: &[Effect]) -> u64 {
     effects.iter().find_map(|effect| if let Effect::Send(dispatch) = effect { Some(dispatch.id) } else { None }).unwrap()
 }
