@@ -5,8 +5,6 @@ mod door;
 mod health;
 mod metrics;
 mod page;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,4 +115,15 @@ async fn careful(mut response: Response) -> Response {
 /// The watch has not answered.
 fn silent() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, "the watch does not answer\n").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_compared_whole() {
+        assert!(is_same(b"abc", b"abc"));
+        assert!(!is_same(b"abc", b"abd") && !is_same(b"ab", b"abc") && !is_same(b"", b"a"));
+    }
 }
