@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -47,14 +48,23 @@ impl Place {
         (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
     }
 
+    /// Runs it with something on its standard input; what it says of a success.
+    #[track_caller]
+    pub fn said(&self, arguments: &[&str], input: &str) -> String {
+        let mut child = self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     pub fn start(&self) -> Program {
         Program::start(self.command(&["run"]))
     }
 
     /// The lines of the newest status file.
     pub fn statuses(&self) -> Vec<serde_json::Value> {
-        let text = fs::read_to_string(self.path("logs/status.jsonl")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+        written_lines(&self.path("logs/status.jsonl"))
     }
 }
 
@@ -63,6 +73,8 @@ pub struct Program {
     pub child: Child,
     out: Lines,
     err: Lines,
+    /// Ends when all that it wrote to standard error is in `err`.
+    reader: JoinHandle<()>,
 }
 
 type Lines = Arc<Mutex<Vec<String>>>;
@@ -73,7 +85,8 @@ impl Program {
         command.process_group(0);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        Self { child, out: collect(out), err: collect(err) }
+        let ((out, _), (err, reader)) = (collect(out), collect(err));
+        Self { child, out, err, reader }
     }
 
     pub fn stdout(&self) -> Vec<String> {
@@ -118,6 +131,11 @@ impl Program {
         let (took, status) = self.ended();
         assert!(status.success(), "{status}");
         assert!(took < Duration::from_secs(2), "the end took {took:?}");
+        // Whoever it shared standard error with may still hold it.
+        let last = Instant::now() + Duration::from_secs(1);
+        while !self.reader.is_finished() && Instant::now() < last {
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
         self.stderr().join("\n")
     }
 }
@@ -130,15 +148,38 @@ impl Drop for Program {
     }
 }
 
-fn collect(stream: impl std::io::Read + Send + 'static) -> Lines {
+fn collect(stream: impl std::io::Read + Send + 'static) -> (Lines, JoinHandle<()>) {
     let lines = Lines::default();
     let sink = lines.clone();
-    std::thread::spawn(move || {
+    let reader = std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
             sink.lock().unwrap().push(line);
         }
     });
-    lines
+    (lines, reader)
+}
+
+/// The JSON lines of a file, if there is one. Somebody may be writing it: what has no line end yet is no line.
+pub fn written_lines(file: &Path) -> Vec<serde_json::Value> {
+    let bytes = fs::read(file).unwrap_or_default();
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(&[][..], |end| &bytes[..end]);
+    let lines = whole.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let told = |line: &[u8]| format!("{}: {}", file.display(), String::from_utf8_lossy(line));
+    lines.map(|line| serde_json::from_slice(line).unwrap_or_else(|error| panic!("{error}: {}", told(line)))).collect()
+}
+
+#[test]
+fn a_line_that_is_being_written_is_no_line_yet() {
+    let place = Place::new("");
+    let file = place.path("receipts.jsonl");
+    assert!(written_lines(&file).is_empty());
+    for (written, lines) in [("{", 0), ("{\"text\":\"\u{1f534}\"}", 0), ("{\"a\":1}\n{\"a\":2", 1), ("{\"a\":1}\n{\"a\":2}\n", 2)] {
+        place.write("receipts.jsonl", written);
+        assert_eq!(written_lines(&file).len(), lines, "{written}");
+    }
+    // In the middle of a letter.
+    fs::write(&file, b"{\"a\":1}\n{\"a\":\"\xf0\x9f").unwrap();
+    assert_eq!(written_lines(&file).len(), 1);
 }
 
 /// Waits until there is a value; looks every few milliseconds.

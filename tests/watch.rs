@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::bot::FakeBot;
-use crate::program::{Place, Program, faketime, left_out, may_make_namespaces, until};
+use crate::program::{Place, Program, faketime, left_out, may_make_namespaces, until, written_lines};
 use crate::service::Service;
 
 fn place(bot: &FakeBot, service: &Service, more: &str) -> Place {
@@ -141,19 +141,18 @@ fn ten_thousand_dead_addresses_are_one_message() {
     let mut command = Command::new("unshare");
     inside(&mut command, "sh", &["-c", &both]);
     let program = Program::start(command);
-    let receipts = || std::fs::read_to_string(place.path("receipts.jsonl")).unwrap_or_default();
-    until("the message arrives", || (receipts().lines().count() >= 1).then_some(()));
-    let text: serde_json::Value = serde_json::from_str(receipts().lines().next().unwrap()).unwrap();
-    let text = text["text"].as_str().unwrap();
+    let receipts = || written_lines(&place.path("receipts.jsonl"));
+    let receipt = until("the message arrives", || receipts().into_iter().next());
+    let text = receipt["text"].as_str().unwrap();
     assert!(text.starts_with("🔴 srv-01 · terminals: 10000 of 10000 failed\n127.99.0.1, 127.99.0.2, "), "{text}");
     assert!(text.contains(", … and 9970 more\nno reply to "), "{text}");
     assert!(text.encode_utf16().count() <= 4096);
     // The watch goes on, and says no more.
     let failures = || place.statuses().last().and_then(|line| line["failing"][0]["failures"].as_u64());
-    let before = failures();
-    until("two more runs", || (failures() >= before.map(|count| count + 2)).then_some(()));
+    let before = until("a status with the failures", failures);
+    until("two more runs", || (failures()? >= before + 2).then_some(()));
     program.stop();
-    assert_eq!(receipts().lines().count(), 1, "ten thousand failures, one message");
+    assert_eq!(receipts().len(), 1, "ten thousand failures, one message");
 }
 
 /// F40: the own network goes away, with its routes and then silently.
@@ -197,7 +196,7 @@ fn a_network_of_our_own_that_is_away_is_no_failure_of_others() {
 }
 
 /// The program with its wall clock set; the steady clock runs on.
-fn at_time(place: &Place, time: &str) -> Option<Program> {
+pub fn at_time(place: &Place, time: &str) -> Option<Program> {
     let library = faketime()?;
     let mut command = place.command(&["run"]);
     command.env("LD_PRELOAD", library).env("FAKETIME", format!("@{time}")).env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("TZ", "UTC");

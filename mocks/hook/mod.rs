@@ -156,7 +156,7 @@ impl Receiver {
         receipt["at"] = json!(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64);
         receipt["answered"] = json!(step != Step::TakeAndHang);
         if let Some(file) = &mut self.file {
-            let written = writeln!(file, "{receipt}").and_then(|()| file.sync_data());
+            let written = file.write_all(format!("{receipt}\n").as_bytes()).and_then(|()| file.sync_data());
             if let Err(error) = written {
                 eprintln!("the receipt is not written: {error}");
             }

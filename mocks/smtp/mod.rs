@@ -290,7 +290,7 @@ impl MailServer {
             println!("to {}\n{}", receipt["to"], receipt["letter"].as_str().unwrap_or_default());
         }
         if let Some(file) = &mut self.file {
-            let written = writeln!(file, "{receipt}").and_then(|()| file.sync_data());
+            let written = file.write_all(format!("{receipt}\n").as_bytes()).and_then(|()| file.sync_data());
             if let Err(error) = written {
                 eprintln!("the receipt is not written: {error}");
             }

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::program::written_lines;
+
 /// What a message says of one incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Said {
@@ -38,8 +40,7 @@ pub struct Receipt {
 
 /// All that a channel's file holds.
 pub fn read(path: &Path, channel: &str) -> Vec<Receipt> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.lines().flat_map(|line| from_line(&serde_json::from_str(line).unwrap(), channel)).collect()
+    written_lines(path).iter().flat_map(|line| from_line(line, channel)).collect()
 }
 
 /// The subject of a letter that says all of it: `failed|a|false|17 18 `, a number with a dot is over.

@@ -11,7 +11,7 @@ use vakhta::config::System;
 use vakhta::story::Story;
 
 use super::{figure, wait};
-use crate::program::{Place, Program, left_out, may_make_namespaces, until};
+use crate::program::{Place, Program, left_out, may_make_namespaces, until, written_lines};
 
 /// A channel is away for six hours while a hundred targets come and go every ten minutes: one digest when it is back.
 #[test]
@@ -66,10 +66,7 @@ fn ten_thousand_targets_and_a_dead_channel_take_no_more_memory() {
         assert!(done.unwrap().success());
     };
     let well = |well: bool| until("the farm turns", || (place.statuses().last()?["status"]["farm"] == well).then_some(()));
-    let receipts = || {
-        let text = fs::read_to_string(place.path("receipts.jsonl")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["at"].as_i64().unwrap()).collect::<Vec<_>>()
-    };
+    let receipts = || written_lines(&place.path("receipts.jsonl")).iter().map(|line| line["at"].as_i64().unwrap()).collect::<Vec<_>>();
 
     well(true);
     ignore(1);
