@@ -5,7 +5,8 @@
 //! ```
 //!
 //! In checks.yaml: `ops: { telegram: { token: "1:mock", chat_id: 1, api_url: "http://127.0.0.1:9400" } }`.
-//! While it runs, `curl -d "429:5,ok" http://127.0.0.1:9400/plan` adds to the plan.
+//! While it runs, `curl -d "429:5,ok" http://127.0.0.1:9400/plan` adds to the plan, and
+//! `curl -d '{"id":-100123,"type":"supergroup","title":"Ops"}' http://127.0.0.1:9400/updates` has that chat write to the bot.
 
 mod bot_api;
 mod support;

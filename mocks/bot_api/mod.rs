@@ -1,6 +1,6 @@
 //! A Bot API that misbehaves as the real one does, by a plan, and keeps a receipt of every message it took.
 //!
-//! It knows `sendMessage` and `getMe`. Like Telegram it counts the text after its entities are parsed, in UTF-16
+//! It knows `sendMessage`, `getMe` and `getUpdates`. Like Telegram it counts the text after its entities are parsed, in UTF-16
 //! units, refuses markup it cannot parse, and ignores the case of the method's name.
 
 use std::collections::VecDeque;
@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Body;
@@ -92,8 +92,26 @@ pub struct Bot {
     pub receipts: Vec<Receipt>,
     /// All requests, also those that were not taken.
     pub requests: usize,
+    /// The one token that is right; none: any is.
+    pub token: Option<String>,
+    /// What there is to get, as the Bot API has updates; `update_id` included.
+    pub updates: Vec<Value>,
+    /// Answers to come to who asks for updates; after its end every answer is `ok`.
+    pub polls: VecDeque<Step>,
     pub file: Option<File>,
     pub print: bool,
+}
+
+impl Bot {
+    /// A message from this chat is there to get.
+    pub fn wrote(&mut self, chat: &Value) {
+        let id = self.updates.len() + 1;
+        let from = json!({ "id": 7, "is_bot": false, "first_name": "Anna" });
+        self.updates.push(json!({
+            "update_id": id,
+            "message": { "message_id": id, "date": 1, "chat": chat, "from": from, "text": "/start" },
+        }));
+    }
 }
 
 /// The state of the mock, shared with who looks at it.
@@ -110,10 +128,13 @@ impl Shared {
     }
 }
 
-/// Serves until it is dropped. `POST /plan` with steps in the body adds to the plan; `GET /receipts` lists what was taken.
+/// Serves until it is dropped. `POST /plan` with steps in the body adds to the plan, `POST /polls` to that of `getUpdates`,
+/// `POST /updates` with a chat makes that chat write; `GET /receipts` lists what was taken.
 pub async fn serve(listener: TcpListener, bot: Shared) -> io::Result<()> {
     let app = Router::new()
         .route("/plan", post(add_to_plan))
+        .route("/polls", post(add_to_polls))
+        .route("/updates", post(add_update))
         .route("/receipts", get(list_receipts))
         .route("/{bot}/{method}", any(call))
         .with_state(bot);
@@ -130,6 +151,26 @@ async fn add_to_plan(State(bot): State<Shared>, body: String) -> Response {
     }
 }
 
+async fn add_to_polls(State(bot): State<Shared>, body: String) -> Response {
+    match plan(&body) {
+        Ok(steps) => {
+            bot.lock().polls.extend(steps);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(error) => (StatusCode::BAD_REQUEST, error).into_response(),
+    }
+}
+
+async fn add_update(State(bot): State<Shared>, body: String) -> Response {
+    match serde_json::from_str(&body) {
+        Ok(chat) => {
+            bot.lock().wrote(&chat);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+    }
+}
+
 async fn list_receipts(State(bot): State<Shared>) -> Response {
     let receipts: Vec<Value> = bot.lock().receipts.iter().map(|receipt| receipt.0.clone()).collect();
     json_answer(StatusCode::OK, &Value::from(receipts))
@@ -139,8 +180,16 @@ async fn call(State(bot): State<Shared>, Path((token, method)): Path<(String, St
     if !token.starts_with("bot") || !token.contains(':') {
         return error(404, "Not Found", None);
     }
+    let is_right = bot.lock().token.as_ref().is_none_or(|right| token.strip_prefix("bot") == Some(right));
+    if !is_right {
+        return error(401, "Unauthorized", None);
+    }
     match method.to_ascii_lowercase().as_str() {
-        "getme" => ok(&json!({ "id": 1, "is_bot": true, "first_name": "Mock", "username": "mock_bot" })),
+        "getme" => ok(&json!({
+            "id": 1, "is_bot": true, "first_name": "Mock", "username": "mock_bot", "can_join_groups": true,
+            "can_read_all_group_messages": false, "supports_inline_queries": false, "has_main_web_app": false,
+        })),
+        "getupdates" => get_updates(&bot, &body).await,
         "sendmessage" => send_message(&bot, &body).await,
         _ => error(404, "Not Found", None),
     }
@@ -158,12 +207,6 @@ async fn send_message(bot: &Shared, body: &str) -> Response {
             Some(description) => error(400, &description, None),
             None => ok(&sent(take(bot, &message, true), &message)),
         },
-        Step::Retry(seconds) => {
-            let parameters = json!({ "retry_after": seconds });
-            error(429, &format!("Too Many Requests: retry after {seconds}"), Some(parameters))
-        }
-        Step::Flood => error(429, "Too Many Requests: slow down", None),
-        Step::Error(code, description) => error(code, &description, None),
         Step::Moved(chat) => {
             if message["chat_id"] == json!(chat) {
                 return ok(&sent(take(bot, &message, true), &message));
@@ -171,12 +214,6 @@ async fn send_message(bot: &Shared, body: &str) -> Response {
             let parameters = json!({ "migrate_to_chat_id": chat });
             error(400, "Bad Request: group chat was upgraded to a supergroup chat", Some(parameters))
         }
-        Step::Html(code) => {
-            let page = "<html><head><title>Bad Gateway</title></head><body>nginx</body></html>";
-            let code = StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_GATEWAY);
-            (code, [(header::CONTENT_TYPE, "text/html")], page).into_response()
-        }
-        Step::Empty => StatusCode::OK.into_response(),
         Step::Truncated => {
             let id = take(bot, &message, false);
             (StatusCode::OK, format!("{{\"ok\":true,\"result\":{{\"message_id\":{id},\"da")).into_response()
@@ -185,10 +222,51 @@ async fn send_message(bot: &Shared, body: &str) -> Response {
             take(bot, &message, false);
             std::future::pending().await
         }
+        other => misbehave(other).await,
+    }
+}
+
+/// The answers that are the same whatever was asked.
+async fn misbehave(step: Step) -> Response {
+    match step {
+        Step::Retry(seconds) => {
+            let parameters = json!({ "retry_after": seconds });
+            error(429, &format!("Too Many Requests: retry after {seconds}"), Some(parameters))
+        }
+        Step::Flood => error(429, "Too Many Requests: slow down", None),
+        Step::Error(code, description) => error(code, &description, None),
+        Step::Html(code) => {
+            let page = "<html><head><title>Bad Gateway</title></head><body>nginx</body></html>";
+            let code = StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_GATEWAY);
+            (code, [(header::CONTENT_TYPE, "text/html")], page).into_response()
+        }
+        Step::Empty => StatusCode::OK.into_response(),
         Step::Hang => std::future::pending().await,
         Step::Close => Response::new(Body::from_stream(futures_util::stream::once(async {
             Err::<Vec<u8>, _>(io::Error::from(io::ErrorKind::ConnectionReset))
         }))),
+        Step::Ok | Step::Moved(_) | Step::Truncated | Step::TakeAndHang => error(500, "Internal Server Error", None),
+    }
+}
+
+/// Like Telegram it waits for as long as it is asked to, while there is nothing, and forgets what was confirmed.
+async fn get_updates(bot: &Shared, body: &str) -> Response {
+    let asked: Value = serde_json::from_str(body).unwrap_or_default();
+    let step = bot.lock().polls.pop_front().unwrap_or(Step::Ok);
+    if step != Step::Ok {
+        return misbehave(step).await;
+    }
+    let (offset, patience) = (asked["offset"].as_u64().unwrap_or(0), asked["timeout"].as_u64().unwrap_or(0));
+    let ends = tokio::time::Instant::now() + Duration::from_secs(patience);
+    loop {
+        let new: Vec<Value> = {
+            let bot = bot.lock();
+            bot.updates.iter().filter(|update| update["update_id"].as_u64() >= Some(offset)).cloned().collect()
+        };
+        if !new.is_empty() || tokio::time::Instant::now() >= ends {
+            return ok(&Value::from(new));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -264,7 +342,7 @@ fn take(bot: &Shared, message: &Value, answered: bool) -> usize {
         println!("{}\n", receipt.text());
     }
     if let Some(file) = &mut bot.file {
-        let written = writeln!(file, "{}", receipt.0).and_then(|()| file.sync_data());
+        let written = file.write_all(format!("{}\n", receipt.0).as_bytes()).and_then(|()| file.sync_data());
         if let Err(error) = written {
             eprintln!("the receipt is not written: {error}");
         }
