@@ -13,24 +13,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{Config, LogSettings, Outline};
-use crate::control::{Door, Question};
+use crate::control::{Door, Feed, Question};
 use crate::domain::engine::{Effect, Engine, Event, Input};
 use crate::domain::reading::{Reading, Reason};
 use crate::domain::restore::{CONFIGURATION, HEARTBEAT, HISTORY, STATE, WEB};
 use crate::domain::state::Change;
 use crate::heartbeat::Pulse;
 use crate::journal::{EVENTS, EventLine, LineLog, READINGS, ReportLine};
-use crate::runner::{self, Finished, Schedule};
+use crate::runner::{self, Finished, Order, Schedule};
 use crate::status::{STATUS, StatusLine};
 use crate::store::{Commit, Opened, Store};
 use crate::systemd::Manager;
-use crate::web::{House, Web};
+use crate::web::{Ground, House, Web};
 use counts::Counts;
 use decisions::write_event;
 pub use edits::{Changed, Edits, Reload, Wish};
@@ -62,14 +62,15 @@ pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, sto
     let journal = Journal::open(&config.log)?;
     let (reports_to, reports) = mpsc::channel(64);
     let (answers_to, answers) = mpsc::channel(64);
-    let (schedules_to, schedules_of) = mpsc::channel(1);
-    let runner = tokio::spawn(runner::run(schedules(&config), schedules_of, reports_to, stop.clone()));
+    let (orders_to, orders) = mpsc::channel(1);
+    let runner = tokio::spawn(runner::run(schedules(&config), orders, reports_to, stop.clone()));
     let sender = Sender::new(&config, answers_to)?;
     let (questions_to, questions) = mpsc::channel(4);
     let every = config.checks.iter().map(|check| (check.name.clone(), check.every)).collect();
     let is_looked_at = config.web.is_some();
     let pulse = Pulse::start(config.heartbeats.clone(), questions_to.clone());
-    let doors = Doors::open(&config, questions_to).await;
+    let feed = Feed::default();
+    let doors = Doors::open(&config, questions_to, &feed, clock).await;
     let Opened { store, state, moved_aside, identity, .. } = opened;
     let memory = Memory::start(&config, identity.as_deref(), clock.now());
     let (engine, effects) = Engine::restore(config.watch.clone(), state, clock.now());
@@ -79,7 +80,7 @@ pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, sto
         store,
         memory,
         pulse,
-        schedules: schedules_to,
+        orders: orders_to,
         journal,
         settings: config.log,
         state_dir: config.state_dir,
@@ -89,13 +90,16 @@ pub async fn run(config: Config, opened: Opened, clock: Clock, edits: Edits, sto
         every,
         counts: Counts::default(),
         last: is_looked_at.then(HashMap::new),
+        feed,
         outline: config.outline,
+        shown: config.shown,
         wishes: edits.wishes,
         manager: Manager::of_environment(),
         clock,
     };
     watch.begin(effects, moved_aside.as_deref());
-    watch.step(Input::Own { target: WEB.into(), trouble: doors.trouble.clone() });
+    let trouble = doors.trouble.borrow().clone();
+    watch.step(Input::Own { target: WEB.into(), trouble });
     if config.heartbeats.is_empty() {
         watch.step(Input::Own { target: HEARTBEAT.into(), trouble: None });
     }
@@ -138,7 +142,8 @@ struct Watch {
     memory: Memory,
     /// Says outside that this watch lives.
     pulse: Pulse,
-    schedules: mpsc::Sender<Vec<Schedule>>,
+    /// To the runner.
+    orders: mpsc::Sender<Order>,
     journal: Journal,
     settings: LogSettings,
     state_dir: PathBuf,
@@ -150,8 +155,12 @@ struct Watch {
     counts: Counts,
     /// What each check saw last, where somebody can look at it.
     last: Option<HashMap<Arc<str>, Vec<Reading>>>,
+    /// For those who follow what is decided.
+    feed: Feed,
     /// Of the configuration that is taken up.
     outline: Outline,
+    /// Its text, without secrets.
+    shown: Arc<str>,
     wishes: mpsc::Sender<Wish>,
     manager: Manager,
     clock: Clock,
@@ -166,6 +175,7 @@ impl Watch {
         let mut without_history = self.memory.trouble();
         self.manager.ready();
         let mut unheard = self.pulse.trouble();
+        let mut unserved = doors.trouble.subscribe();
         loop {
             let next_alive = self.manager.due().unwrap_or(next_status);
             let idle = self.engine.idle_for(self.clock.now().steady).unwrap_or(LONGEST_IDLE).min(LONGEST_IDLE);
@@ -187,6 +197,10 @@ impl Watch {
                     let trouble = unheard.borrow_and_update().clone();
                     self.step(Input::Own { target: HEARTBEAT.into(), trouble });
                 }
+                Ok(()) = unserved.changed() => {
+                    let trouble = unserved.borrow_and_update().clone();
+                    self.step(Input::Own { target: WEB.into(), trouble });
+                }
                 () = sleep_until(next_status.min(next_alive).min(Instant::now() + idle)) => drop(self.step(Input::Tick)),
             }
             if Instant::now() >= next_save {
@@ -205,7 +219,8 @@ impl Watch {
         }
         self.manager.stopping();
         // From here on no watch runs, for whoever asks.
-        drop(doors);
+        drop(questions);
+        let closed = tokio::spawn(doors.close());
         let farewell = Instant::now() + FAREWELL;
         while self.counts.any_under_way() {
             match timeout(farewell.saturating_duration_since(Instant::now()), answers.recv()).await {
@@ -221,7 +236,8 @@ impl Watch {
         let last = self.engine.linger();
         self.store.save(last, self.clock.now());
         self.write_status();
-        tokio::join!(self.store.close(LAST_SAVE), self.memory.close(LAST_SAVE));
+        // Closing the doors breaks down only with the watch.
+        let _ = tokio::join!(self.store.close(LAST_SAVE), self.memory.close(LAST_SAVE), closed);
         self.counts.tally
     }
 
@@ -315,9 +331,13 @@ impl Watch {
         }
         if !lines.is_empty() {
             self.journal.events.write(&lines);
+            for line in &lines {
+                self.feed.publish(line.what.name(), || line);
+            }
         }
         if turned {
             self.write_status();
+            self.feed.publish("status", || brief(&self.engine));
         }
         commit
     }
@@ -341,29 +361,48 @@ impl Watch {
 
 /// Where the watch is asked: closed when this is dropped.
 struct Doors {
-    _socket: Option<Door>,
-    _web: Option<Web>,
-    /// Why nobody is served over HTTP though that is wanted.
-    trouble: Option<Reason>,
+    socket: Option<Door>,
+    web: Option<Web>,
+    /// Why nobody is served over HTTP as that is wanted.
+    trouble: watch::Sender<Option<Reason>>,
 }
 
 impl Doors {
-    async fn open(config: &Config, questions: mpsc::Sender<Question>) -> Self {
-        let mut doors = Self { _socket: open_door(&config.state_dir, questions.clone()), _web: None, trouble: None };
+    async fn open(config: &Config, questions: mpsc::Sender<Question>, feed: &Feed, clock: Clock) -> Self {
+        let socket = open_door(&config.state_dir, questions.clone());
+        let mut doors = Self { socket, web: None, trouble: watch::Sender::new(None) };
         if let Some((settings, look)) = config.web.clone() {
-            match Web::open(House::new(settings, look, questions)).await {
+            let past = config.history.as_ref().map(|settings| (memory::place(config, settings), memory::keep(settings)));
+            let state_dir = config.state_dir.clone();
+            let house =
+                House::new(Ground { settings, look, questions, feed: feed.clone(), past, state_dir, clock, zone: config.watch.zone });
+            match Web::open(house, doors.trouble.clone()).await {
                 Ok(web) => {
                     tracing::info!(address = %web.address, "served over HTTP");
-                    doors._web = Some(web);
+                    doors.web = Some(web);
                 }
                 Err(error) => {
                     tracing::error!(%error, "nobody is served over HTTP");
-                    doors.trouble = Some(error.to_string().into());
+                    doors.trouble.send_replace(Some(error.to_string().into()));
                 }
             }
         }
         doors
     }
+
+    /// Whoever knocks from now on finds nobody; what is under way is given a moment.
+    async fn close(self) {
+        drop(self.socket);
+        if let Some(web) = self.web {
+            web.close().await;
+        }
+    }
+}
+
+/// How many checks are True, for those who follow: who wants to know more asks.
+fn brief(engine: &Engine) -> serde_json::Value {
+    let good = engine.checks().filter(|check| check.up).count();
+    serde_json::json!({ "good": good, "checks": engine.checks().count(), "incidents": engine.snapshot().failing.len() })
 }
 
 /// A watch that cannot be asked keeps watch all the same.

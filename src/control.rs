@@ -1,8 +1,11 @@
 //! What a running watch says to whoever asks it: one line of JSON each way, over a Unix socket in its state folder.
 
+mod channels;
 mod door;
+mod feed;
 mod health;
 mod machines;
+mod status;
 mod targets;
 mod values;
 mod words;
@@ -15,20 +18,19 @@ use std::time::Duration;
 use chrono::{DateTime, FixedOffset};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
+pub use channels::{ChannelNow, Tested};
 pub use door::{Door, Question};
-pub use health::{ChannelNumbers, CheckNumbers, Health, Numbers, OwnNumbers, Progress};
+pub use feed::{Feed, Follower, News, Next};
+pub use health::{ChannelNumbers, CheckNumbers, Health, HistoryNumbers, Numbers, OwnNumbers, Progress};
 pub use machines::{AuditNow, MachineChange, MachineNow};
-pub use targets::{CheckNow, RuleNow, TargetNow, ValueNow};
+pub use status::{AcknowledgedNow, CheckStatus, Life, OpenIncident, Status, Waiting, Why};
+pub use targets::{CheckNow, RuleAbout, RuleNow, TargetNow, ValueNow, Wanted};
 pub use values::shown;
 pub use words::lasting;
 
-use crate::domain::engine::{Engine, OWN};
-use crate::domain::incident::IncidentId;
-use crate::domain::plan::Held;
 use crate::domain::silence::{Silence, SilenceId};
-use crate::domain::snapshot::Failing;
-use crate::domain::time::{Now, Steady};
 
 /// The name of the socket in the state folder.
 pub const SOCKET: &str = "vakhta.sock";
@@ -38,8 +40,6 @@ const VERSION: u32 = 1;
 const PATIENCE: Duration = Duration::from_secs(25);
 /// No answer is longer.
 const LONGEST: u64 = 64 << 20;
-/// A storm of ten thousand targets is counted, not listed.
-const MOST_LISTED: usize = 1_000;
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +59,21 @@ pub enum Request {
         number: Option<SilenceId>,
         about: Option<String>,
     },
+    /// Somebody takes open incidents on; each of `which` is `#NUMBER`, `CHECK` or `CHECK/TARGET`.
+    Acknowledge {
+        which: Vec<String>,
+        by: String,
+        note: String,
+    },
+    /// Or gives them back.
+    Unacknowledge {
+        which: Vec<String>,
+        by: String,
+    },
+    /// A check is to look at once; its own times stay as they are.
+    Recheck {
+        check: String,
+    },
     /// Add a target beside those of the file, or change one that was.
     Machine {
         change: MachineChange,
@@ -70,15 +85,19 @@ pub enum Request {
     Audit {
         most: u32,
     },
-    /// One check with its targets, the failing ones first; of the others those with this in their name.
-    Check {
-        name: String,
-        filter: String,
-    },
+    /// One check with its targets, the failing ones first.
+    Check(Wanted),
     /// Whether it makes progress.
     Health,
     /// All that can be counted.
     Numbers,
+    Channels,
+    /// Send a test message.
+    TestChannel {
+        channel: String,
+    },
+    /// The file, without its secrets.
+    Config,
     /// Take up the edited file, or only say what that would change.
     Reload {
         dry_run: bool,
@@ -98,19 +117,42 @@ pub struct Answer {
 pub enum Body {
     Status(Status),
     Silences(Vec<SilenceNow>),
+    /// What was taken on or given back, as it is now.
+    Acknowledged(Vec<OpenIncident>),
+    Rechecked(Rechecked),
     Reloaded(Reloaded),
     Check(Box<CheckNow>),
     Machines(Vec<MachineNow>),
     Audit(Vec<AuditNow>),
     Health(Health),
     Numbers(Box<Numbers>),
+    Channels(Vec<ChannelNow>),
+    Tested(Tested),
+    Config(String),
     /// The request makes no sense.
     Error(String),
 }
 
+/// What became of a check that was to look at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "look", rename_all = "snake_case")]
+pub enum Rechecked {
+    /// It looks; its own time would have come in so many seconds.
+    Begun {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        next_in: Option<u64>,
+    },
+    /// It had begun before, and is not done yet.
+    UnderWay,
+    /// It began less than a second ago.
+    JustNow,
+}
+
 /// A silence that is not over.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SilenceNow {
+    #[schema(value_type = u64)]
     pub number: SilenceId,
     /// `everything`, `CHECK` or `CHECK/TARGET`.
     pub about: String,
@@ -147,170 +189,6 @@ pub enum Reloaded {
 impl From<Body> for Answer {
     fn from(body: Body) -> Self {
         Self { version: VERSION, body }
-    }
-}
-
-/// The watch at one instant; times are in its own zone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Status {
-    pub host: String,
-    /// Of the program.
-    pub vakhta: String,
-    pub time: DateTime<FixedOffset>,
-    /// When this life of the watch began.
-    pub since: DateTime<FixedOffset>,
-    /// In the order of the file.
-    pub checks: Vec<CheckStatus>,
-    /// Open ones, oldest number first in each check.
-    pub incidents: Vec<OpenIncident>,
-    /// How many more there are than are listed.
-    pub incidents_more: usize,
-    /// What the watch itself is in trouble with.
-    pub trouble: Vec<OpenIncident>,
-    /// What somebody is owed and was not told yet.
-    pub waiting: Vec<Waiting>,
-    #[serde(default)]
-    pub silences: Vec<SilenceNow>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CheckStatus {
-    pub name: String,
-    pub status: bool,
-    /// Targets with a rule that is False.
-    pub failing: usize,
-    /// None before the first look.
-    pub targets: usize,
-    /// Seconds until it looks again; absent before its first look and while a look takes longer than it should.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_in: Option<u64>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct OpenIncident {
-    pub number: IncidentId,
-    pub check: String,
-    pub target: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    pub rule: String,
-    pub reason: String,
-    pub since: DateTime<FixedOffset>,
-    pub failures: u32,
-}
-
-/// What one channel is to be told of one check.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Waiting {
-    pub channel: String,
-    pub check: String,
-    /// `failed`, `recovered`, `reminder` or `digest`.
-    pub kind: String,
-    /// How many incidents.
-    pub count: usize,
-    #[serde(flatten)]
-    pub why: Why,
-}
-
-/// Why it was not told yet.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "why", rename_all = "snake_case")]
-pub enum Why {
-    /// The message is on its way.
-    Sending,
-    /// Outside the hours; without `until` the windows are never open together.
-    Window { window: String, until: Option<DateTime<FixedOffset>> },
-    /// Somebody asked for it.
-    Silence { number: SilenceId, until: DateTime<FixedOffset> },
-    /// The channel had many messages; what follows goes in one.
-    Storm { seconds: u64 },
-    /// More of the check may follow in the same message.
-    Grouping { seconds: u64 },
-    /// The channel did not take the last message.
-    Retry { attempt: u32, seconds: u64, cause: String },
-    /// Another message to the channel goes first.
-    Busy,
-}
-
-/// What the engine does not know of this life of the watch.
-#[derive(Clone, Copy)]
-pub struct Life<'a> {
-    pub host: &'a str,
-    /// In which times are said.
-    pub zone: Tz,
-    pub since: DateTime<chrono::Utc>,
-    /// When each check is due again.
-    pub due: &'a dyn Fn(&str) -> Option<Steady>,
-}
-
-impl Status {
-    pub fn new(engine: &Engine, life: &Life<'_>, now: Now) -> Self {
-        let local = |at: DateTime<chrono::Utc>| at.with_timezone(&life.zone).fixed_offset();
-        let next = |check: &str| (life.due)(check).filter(|next| *next >= now.steady).map(|next| next.since(now.steady).as_secs());
-        let (trouble, failing): (Vec<Failing>, Vec<Failing>) =
-            engine.snapshot().failing.into_iter().partition(|failing| &*failing.check == OWN);
-        let open = |failing: &Failing| OpenIncident::new(failing, local(failing.since));
-        let checks = engine.checks().map(|check| CheckStatus {
-            name: check.name.to_string(),
-            status: check.up,
-            failing: check.failing,
-            targets: check.targets,
-            next_in: next(&check.name),
-        });
-        let waiting = engine.waiting(now).into_iter().map(|waiting| Waiting {
-            channel: waiting.channel.to_string(),
-            check: waiting.check.to_string(),
-            kind: waiting.kind.name().to_owned(),
-            count: waiting.count,
-            why: waiting.why.map_or(Why::Sending, |why| Why::new(why, &local, now)),
-        });
-        Self {
-            host: life.host.to_owned(),
-            vakhta: env!("CARGO_PKG_VERSION").to_owned(),
-            time: local(now.wall),
-            since: local(life.since),
-            checks: checks.collect(),
-            incidents: failing.iter().take(MOST_LISTED).map(open).collect(),
-            incidents_more: failing.len().saturating_sub(MOST_LISTED),
-            trouble: trouble.iter().map(open).collect(),
-            waiting: waiting.collect(),
-            silences: engine.silences().map(|silence| SilenceNow::new(silence, life.zone)).collect(),
-        }
-    }
-
-    /// Whether every check is True and the watch itself is well.
-    pub fn is_good(&self) -> bool {
-        self.trouble.is_empty() && self.checks.iter().all(|check| check.status)
-    }
-}
-
-impl OpenIncident {
-    fn new(failing: &Failing, since: DateTime<FixedOffset>) -> Self {
-        Self {
-            number: failing.incident,
-            check: failing.check.to_string(),
-            target: failing.target.key.to_string(),
-            name: failing.target.name.as_deref().map(str::to_owned),
-            rule: failing.rule.to_string(),
-            reason: failing.reason.to_string(),
-            since,
-            failures: failing.failures,
-        }
-    }
-}
-
-impl Why {
-    pub(crate) fn new(why: Held, local: &dyn Fn(DateTime<chrono::Utc>) -> DateTime<FixedOffset>, now: Now) -> Self {
-        // What is still to come is never in 0 s.
-        let whole_seconds = |until: Steady| until.since(now.steady).as_millis().div_ceil(1000) as u64;
-        match why {
-            Held::Window { by, until } => Why::Window { window: by.to_string(), until: until.map(local) },
-            Held::Silence { id, until } => Why::Silence { number: id, until: local(until) },
-            Held::Storm { until } => Why::Storm { seconds: whole_seconds(until) },
-            Held::Grouping { until } => Why::Grouping { seconds: whole_seconds(until) },
-            Held::Retry { until, attempt, cause } => Why::Retry { attempt, seconds: whole_seconds(until), cause: cause.to_string() },
-            Held::Busy => Why::Busy,
-        }
     }
 }
 

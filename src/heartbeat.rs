@@ -167,7 +167,7 @@ async fn unwell(questions: &mpsc::Sender<Question>) -> Option<String> {
     };
     match timeout(PATIENCE, asked).await.ok().flatten().map(|answer| answer.body) {
         Some(Body::Health(health)) if health.is_good() => None,
-        Some(Body::Health(Health { checks, messages, state })) => {
+        Some(Body::Health(Health { checks, messages, state, .. })) => {
             let troubles = [checks, messages, state].into_iter().filter(|progress| !progress.good);
             Some(troubles.map(|progress| progress.trouble).collect::<Vec<_>>().join("; "))
         }

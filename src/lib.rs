@@ -1,5 +1,6 @@
 #![doc = include_str!("README.md")]
 
+pub mod access;
 pub mod app;
 pub mod checks;
 pub mod cli;
@@ -9,6 +10,7 @@ pub mod control;
 pub mod domain;
 pub mod heartbeat;
 pub mod journal;
+pub mod memory;
 pub mod net;
 pub mod notify;
 pub mod runner;

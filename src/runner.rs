@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +22,9 @@ const TICK: Duration = Duration::from_millis(50);
 const FIRST_PICTURE: Duration = Duration::from_secs(2);
 /// A run is given up after twice its own reckoning and this: the deadline is for what hangs, not for a busy machine.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// A check that began to look so lately is not asked to look again.
+const JUST_NOW: Duration = Duration::from_secs(1);
 
 /// A check and when it is to run.
 #[derive(Clone)]
@@ -45,14 +48,29 @@ pub struct Finished {
     pub next: Instant,
 }
 
-/// Runs every check at its times until told to stop; what they see goes to `reports`. A list that comes on
-/// `edited` takes the place of the last one, and what is in both goes on as it was.
-pub async fn run(
-    schedules: Vec<Schedule>,
-    mut edited: mpsc::Receiver<Vec<Schedule>>,
-    reports: mpsc::Sender<Finished>,
-    stop: CancellationToken,
-) {
+/// What the runner is asked for while it runs.
+pub enum Order {
+    /// This list takes the place of the last one; what is in both goes on as it was.
+    TakeUp(Vec<Schedule>),
+    /// A check is to look at once; its own times stay as they are.
+    LookNow { check: Arc<str>, answer: oneshot::Sender<Woken> },
+}
+
+/// What became of a check that was to look at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Woken {
+    /// It has begun.
+    Looks,
+    /// It had begun before, and is not done yet.
+    LooksAlready,
+    /// It began less than a second ago.
+    JustLooked,
+    /// There is no such check.
+    Unknown,
+}
+
+/// Runs every check at its times until told to stop; what they see goes to `reports`.
+pub async fn run(schedules: Vec<Schedule>, mut orders: mpsc::Receiver<Order>, reports: mpsc::Sender<Finished>, stop: CancellationToken) {
     let start = Instant::now();
     let mut slots = HashMap::new();
     let mut seats: Vec<Seat> = schedules.into_iter().map(|schedule| Seat::new(schedule, &mut slots, start)).collect();
@@ -62,10 +80,17 @@ pub async fn run(
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            Some(schedules) = edited.recv() => {
-                seats = take_up(seats, schedules, &mut slots);
-                due = queue(&seats);
-            }
+            Some(order) = orders.recv() => match order {
+                Order::TakeUp(schedules) => {
+                    seats = take_up(seats, schedules, &mut slots);
+                    due = queue(&seats);
+                }
+                Order::LookNow { check, answer } => {
+                    let seat = seats.iter_mut().find(|seat| seat.schedule.name == check);
+                    // Whoever asked may have left.
+                    let _ = answer.send(seat.map_or(Woken::Unknown, |seat| seat.look_now(&reports)));
+                }
+            },
             () = until(next) => {
                 let Some(Reverse((at, index))) = due.pop() else { continue };
                 let seat = &mut seats[index];
@@ -88,7 +113,7 @@ fn take_up(seats: Vec<Seat>, schedules: Vec<Schedule>, slots: &mut Slots) -> Vec
             if before.schedule.every == seat.schedule.every {
                 seat.due = before.due;
             }
-            (seat.running, seat.skipped) = (before.running, before.skipped);
+            (seat.running, seat.skipped, seat.begun) = (before.running, before.skipped, before.begun);
         }
         seat
     };
@@ -116,6 +141,8 @@ struct Seat {
     running: Arc<AtomicBool>,
     skipped: AtomicU64,
     due: Instant,
+    /// When the last run began.
+    begun: Option<Instant>,
 }
 
 impl Seat {
@@ -123,13 +150,13 @@ impl Seat {
         let slots = slots.entry(schedule.kind).or_insert_with(|| Arc::new(Semaphore::new(schedule.at_once)));
         let run = Run { timeout: schedule.timeout, slots: slots.clone(), progress: None };
         let due = now + first_offset(&schedule);
-        Self { schedule, run, running: Arc::default(), skipped: AtomicU64::new(0), due }
+        Self { schedule, run, running: Arc::default(), skipped: AtomicU64::new(0), due, begun: None }
     }
 
     /// Starts a run, unless the last one is still under way.
-    fn start(&self, reports: &mpsc::Sender<Finished>) {
-        let Schedule { name, look, .. } = &self.schedule;
-        if self.running.swap(true, Ordering::AcqRel) {
+    fn start(&mut self, reports: &mpsc::Sender<Finished>) {
+        let Schedule { name, .. } = &self.schedule;
+        if self.running.load(Ordering::Acquire) {
             let skipped = self.skipped.fetch_add(1, Ordering::Relaxed) + 1;
             // A check that is always late says so less and less often.
             if skipped.is_power_of_two() {
@@ -137,7 +164,25 @@ impl Seat {
             }
             return;
         }
-        let (name, look, run) = (name.clone(), look.clone(), self.run.clone());
+        self.begin(reports);
+    }
+
+    /// Starts a run out of its time, unless there is one as fresh.
+    fn look_now(&mut self, reports: &mpsc::Sender<Finished>) -> Woken {
+        if self.running.load(Ordering::Acquire) {
+            return Woken::LooksAlready;
+        }
+        if self.begun.is_some_and(|begun| begun.elapsed() < JUST_NOW) {
+            return Woken::JustLooked;
+        }
+        self.begin(reports);
+        Woken::Looks
+    }
+
+    fn begin(&mut self, reports: &mpsc::Sender<Finished>) {
+        self.running.store(true, Ordering::Release);
+        self.begun = Some(Instant::now());
+        let (name, look, run) = (self.schedule.name.clone(), self.schedule.look.clone(), self.run.clone());
         let (running, reports, next) = (self.running.clone(), reports.clone(), self.due);
         tokio::spawn(async move {
             let started = Instant::now();

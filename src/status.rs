@@ -130,16 +130,19 @@ mod tests {
     use super::*;
     use crate::domain::reading::Target;
     use crate::domain::time::Steady;
+    use crate::domain::watch::Severity;
 
     fn snapshot(failing: usize) -> Snapshot {
         let failing = (0..failing).map(|number| Failing {
             check: "terminals".into(),
             target: Target::named(format!("10.0.0.{number}"), "till\n3"),
             rule: "up".into(),
+            severity: Severity::Critical,
             since: Utc.with_ymd_and_hms(2026, 11, 20, 9, 2, 10).unwrap(),
             failures: 5,
             reason: "no reply\u{1b}".into(),
             incident: 1042 + number as u64,
+            acknowledged: None,
         });
         let counting = Counting {
             check: "billing api".into(),

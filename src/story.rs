@@ -16,6 +16,8 @@
 //! 13:00:00 reload                                                        it takes up the next configuration of the story
 //! 13:00:00 silence terminals/10.0.0.7 for 2h                              nobody is told of it for so long
 //! 13:00:00 unsilence terminals/10.0.0.7                                   or shorter
+//! 13:00:00 ack #1 by anna: on it                                         somebody takes an open incident on, or all of a check
+//! 13:00:00 unack #1                                                      or gives it back
 //! 13:00:00 .                                                             time passes
 //! > 12:01:00 ops failed 10.0.0.7 #1: no reply                            what came of it
 //! ```
@@ -69,6 +71,8 @@ enum What {
     Reload,
     Silence { about: String, lasting: Duration },
     Unsilence { about: String },
+    Acknowledge { which: String, by: String, note: String },
+    Unacknowledge { which: String },
     Nothing,
 }
 
@@ -112,6 +116,8 @@ impl Story {
                 What::Reload => player.reload(),
                 What::Silence { about, lasting } => player.silence(about, *lasting),
                 What::Unsilence { about } => player.unsilence(about),
+                What::Acknowledge { which, by, note } => player.acknowledge(which, Some((by.as_str(), note.as_str()))),
+                What::Unacknowledge { which } => player.acknowledge(which, None),
                 What::Nothing => {}
             }
         }

@@ -1,5 +1,7 @@
 //! What people ask of a running watch, and what it answers.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -7,10 +9,15 @@ use chrono_tz::Tz;
 use tokio::sync::oneshot;
 
 use super::{Changed, Watch, Wish};
-use crate::control::{self, AuditNow, Body, CheckNow, Life, MachineChange, MachineNow, Question, Request, SilenceNow, Status};
+use crate::control::{
+    self, Answer, AuditNow, Body, ChannelNow, CheckNow, Life, MachineChange, MachineNow, OpenIncident, Question, Rechecked, Request,
+    SilenceNow, Status,
+};
 use crate::domain::engine::Input;
+use crate::domain::incident::IncidentId;
 use crate::domain::silence::{Scope, Silence, SilenceId};
 use crate::domain::text::{shortened, visible};
+use crate::runner::{Order, Woken};
 use crate::store::Commit;
 use crate::store::machines::{Change, Machines};
 
@@ -25,16 +32,23 @@ impl Watch {
         let life = Life { host: &self.host, zone: self.zone, since: self.since, due: &due };
         let (body, commit) = match request {
             Request::Status => (Body::Status(Status::new(&self.engine, &life, self.clock.now())), None),
-            Request::Check { name, filter } => {
-                let last = self.last.as_ref().and_then(|last| last.get(name.as_str())).map(Vec::as_slice).unwrap_or_default();
-                let check = CheckNow::new(&self.engine, &name, &filter, last, self.zone);
-                (check.map_or_else(|| Body::Error(format!("there is no check `{name}`")), |check| Body::Check(Box::new(check))), None)
+            Request::Check(wanted) => {
+                let last = self.last.as_ref().and_then(|last| last.get(wanted.name.as_str())).map(Vec::as_slice).unwrap_or_default();
+                let check = CheckNow::new(&self.engine, &wanted, last, &life, self.clock.now());
+                let none = || Body::Error(format!("there is no check `{}`", wanted.name));
+                (check.map_or_else(none, |check| Body::Check(Box::new(check))), None)
             }
             Request::Health => (Body::Health(self.health()), None),
             Request::Numbers => (Body::Numbers(Box::new(self.numbers())), None),
+            Request::Channels => (Body::Channels(self.channels()), None),
+            Request::Config => (Body::Config(self.shown.to_string()), None),
+            Request::TestChannel { channel } => return self.test_channel(&channel, answer),
             Request::Silences => (Body::Silences(self.silences(|_| true)), None),
             Request::Silence { about, seconds, by, comment } => self.silence(about.as_deref(), seconds, &by, &comment),
             Request::Unsilence { number, about } => self.unsilence(number, about.as_deref()),
+            Request::Acknowledge { which, by, note } => self.acknowledge(&which, &by, Some(&note)),
+            Request::Unacknowledge { which, by } => self.acknowledge(&which, &by, None),
+            Request::Recheck { check } => return self.recheck(&check, answer),
             Request::Reload { dry_run } => {
                 // A watch that is being asked so often may say no.
                 let _ = self.wishes.try_send(Wish { dry_run, change: None, answer: Some(answer) });
@@ -73,6 +87,29 @@ impl Watch {
         });
     }
 
+    fn channels(&self) -> Vec<ChannelNow> {
+        let numbers = self.numbers().channels;
+        let channel = |(name, kind): (&Arc<str>, &str)| {
+            let numbers = numbers.iter().find(|numbers| *numbers.name == **name).cloned().unwrap_or_default();
+            let (taken, not_taken, waiting) = (numbers.taken, numbers.not_taken, numbers.waiting);
+            ChannelNow { name: name.to_string(), kind: kind.to_owned(), taken, not_taken, waiting }
+        };
+        self.sender.kinds().map(channel).collect()
+    }
+
+    fn test_channel(&self, channel: &str, answer: oneshot::Sender<control::Answer>) {
+        let tested = self.sender.test(channel, &self.host, self.clock.now().wall);
+        let unknown = Body::Error(format!("there is no channel `{channel}`"));
+        tokio::spawn(async move {
+            let body = match tested {
+                Some(tested) => Body::Tested(tested.await),
+                None => unknown,
+            };
+            // Whoever asked may have left.
+            let _ = answer.send(body.into());
+        });
+    }
+
     fn silence(&mut self, about: Option<&str>, seconds: u64, by: &str, comment: &str) -> (Body, Option<Commit>) {
         let scope = match about.map_or(Ok(Scope::Everything), |about| self.engine.scope(about)) {
             Ok(scope) => scope,
@@ -101,6 +138,44 @@ impl Watch {
         }
         let commits: Vec<Commit> = over.iter().map(|silence| self.step(Input::Unsilence(silence.number))).collect();
         (Body::Silences(over), commits.into_iter().last())
+    }
+
+    /// With a note somebody takes them on, without one gives them back.
+    fn acknowledge(&mut self, which: &[String], by: &str, note: Option<&str>) -> (Body, Option<Commit>) {
+        let named: Result<Vec<_>, String> = which.iter().map(|which| self.engine.open_incidents(which)).collect();
+        let incidents: BTreeSet<IncidentId> = match named {
+            Ok(named) => named.into_iter().flatten().collect(),
+            Err(error) => return (Body::Error(error), None),
+        };
+        let cleaned = |text: &str| -> Arc<str> { shortened(&visible(text), LONGEST_COMMENT).into() };
+        let by = cleaned(by);
+        let commit = self.step(match note.map(cleaned) {
+            Some(note) => Input::Acknowledge { incidents: incidents.clone(), by, note },
+            None => Input::Unacknowledge { incidents: incidents.clone(), by },
+        });
+        let open = self.engine.snapshot().failing.into_iter().filter(|failing| incidents.contains(&failing.incident));
+        (Body::Acknowledged(open.map(|failing| OpenIncident::new(&failing, self.zone)).collect()), Some(commit))
+    }
+
+    /// The runner may have a list to take up first: that must not hold the watch up.
+    fn recheck(&self, check: &str, answer: oneshot::Sender<control::Answer>) {
+        let now = self.clock.now().steady;
+        let next_in = self.counts.due(check).filter(|due| *due >= now).map(|due| due.since(now).as_secs());
+        let unknown = self.engine.scope(check).err().unwrap_or_else(|| format!("`{check}` is not a check that looks"));
+        let (woken_to, woken) = oneshot::channel();
+        let (orders, order) = (self.orders.clone(), Order::LookNow { check: check.into(), answer: woken_to });
+        tokio::spawn(async move {
+            // The runner ends only with the watch.
+            let _ = orders.send(order).await;
+            let Ok(woken) = woken.await else { return };
+            // Whoever asked may have left.
+            let _ = answer.send(Answer::from(match woken {
+                Woken::Looks => Body::Rechecked(Rechecked::Begun { next_in }),
+                Woken::LooksAlready => Body::Rechecked(Rechecked::UnderWay),
+                Woken::JustLooked => Body::Rechecked(Rechecked::JustNow),
+                Woken::Unknown => Body::Error(unknown),
+            }));
+        });
     }
 
     fn silences(&self, wanted: impl Fn(&Silence) -> bool) -> Vec<SilenceNow> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Tally, Watch};
-use crate::control::{ChannelNumbers, CheckNumbers, Health, Numbers, OwnNumbers, Progress};
+use crate::control::{ChannelNumbers, CheckNumbers, Health, HistoryNumbers, Numbers, OwnNumbers, Progress};
 use crate::domain::engine::{Delivery, OWN};
 use crate::domain::time::Steady;
 use crate::runner::Finished;
@@ -68,6 +68,12 @@ impl Counts {
         !self.under_way.is_empty()
     }
 
+    /// A message that waits for its answer for too long.
+    fn stuck(&self) -> Option<String> {
+        let stuck = self.under_way.values().find(|(_, since)| since.elapsed() > STUCK);
+        stuck.map(|(channel, since)| format!("`{channel}` has not answered for {} s", since.elapsed().as_secs()))
+    }
+
     /// When a check is due again, since its last look.
     pub fn due(&self, check: &str) -> Option<Steady> {
         self.looks.get(check).map(|looks| looks.due)
@@ -86,13 +92,11 @@ impl Watch {
             let late = now.since(self.counts.due(check)?);
             (late > OVERDUE.max(*every * 3)).then(|| format!("`{check}` is overdue for {} s", late.as_secs()))
         });
-        let stuck = self.counts.under_way.values().find(|(_, since)| since.elapsed() > STUCK);
         Health {
             checks: Progress::unless(overdue.min()),
-            messages: Progress::unless(
-                stuck.map(|(channel, since)| format!("`{channel}` has not answered for {} s", since.elapsed().as_secs())),
-            ),
+            messages: Progress::unless(self.counts.stuck()),
             state: Progress::unless(self.store.trouble().borrow().as_ref().map(ToString::to_string)),
+            history: self.memory.backlog().map(|_| Progress::unless(self.memory.trouble().borrow().as_ref().map(ToString::to_string))),
         }
     }
 
@@ -131,6 +135,12 @@ impl Watch {
                 silences: self.engine.silences().count(),
                 memory: resident(),
                 since: self.since.timestamp(),
+                state: self.store.trouble().borrow().is_none(),
+                history: self.memory.backlog().map(|backlog| HistoryNumbers {
+                    good: self.memory.trouble().borrow().is_none(),
+                    waiting: backlog.waiting,
+                    spooled: backlog.spooled,
+                }),
             },
         }
     }
@@ -140,4 +150,25 @@ impl Watch {
 fn resident() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").ok().and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
     pages.unwrap_or(0) * rustix::param::page_size() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_is_stuck_when_no_channel_would_wait_that_long() {
+        let mut counts = Counts::default();
+        counts.sent(1, &"ops".into());
+        tokio::time::advance(Duration::from_secs(60)).await;
+        counts.sent(2, &"mail".into());
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(counts.stuck(), None, "two minutes are not too long");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(counts.stuck().as_deref(), Some("`ops` has not answered for 121 s"));
+        counts.answered(1, &Delivery::Later { after: None, cause: "busy".into() });
+        assert_eq!(counts.stuck(), None, "any answer is progress");
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(counts.stuck().as_deref(), Some("`mail` has not answered for 121 s"));
+    }
 }

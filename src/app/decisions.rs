@@ -48,6 +48,8 @@ pub fn write_event(event: &Event, turns: usize) {
             tracing::info!(silence = silence.id, about = %silence.scope, until = %silence.until.to_rfc3339(), by = %silence.by, comment = %silence.comment, "silenced");
         }
         Event::SilenceOver(silence) => tracing::info!(silence = silence.id, about = %silence.scope, "the silence is over"),
+        Event::Acknowledged { incidents, by, note } => tracing::info!(incidents = %numbers(incidents), %by, %note, "acknowledged"),
+        Event::Unacknowledged { incidents, by } => tracing::info!(incidents = %numbers(incidents), %by, "not acknowledged any more"),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::control::{self, Body, Reloaded};
 use crate::domain::engine::Input;
 use crate::domain::reading::Reason;
 use crate::domain::restore::CONFIGURATION;
+use crate::runner::Order;
 use crate::store::machines::Change;
 
 /// Somebody wants the file read anew.
@@ -99,11 +100,14 @@ impl Watch {
         if config.state_dir != self.state_dir || config.log.dir != self.settings.dir {
             tracing::warn!("`state_dir` and `log` of the edited file are taken up at the next start");
         }
+        if self.outline.differs(&config.outline, "web") {
+            tracing::warn!("`web` of the edited file is taken up at the next start");
+        }
         self.settings.status_every = config.log.status_every;
         self.memory.reload(&config);
         self.pulse.change(config.heartbeats.clone());
         // The runner ends only with the watch.
-        let _ = self.schedules.send(schedules(&config)).await;
+        let _ = self.orders.send(Order::TakeUp(schedules(&config))).await;
         // What is not watched any more is due no more; the others say so with their next look.
         self.counts.forget_dues();
         if let Some(last) = &mut self.last {
@@ -111,7 +115,7 @@ impl Watch {
         }
         self.every = config.checks.iter().map(|check| (check.name.clone(), check.every)).collect();
         (self.host, self.zone) = (config.watch.host.clone(), config.watch.zone);
-        self.outline = config.outline;
+        (self.outline, self.shown) = (config.outline, config.shown);
         tracing::info!(checks = config.checks.len(), "the configuration is taken up");
         self.step(Input::Reload(config.watch));
         self.step(Input::Own { target: CONFIGURATION.into(), trouble: None });

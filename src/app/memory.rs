@@ -12,7 +12,7 @@ use crate::domain::incident::{Incident, IncidentId};
 use crate::domain::reading::{Reason, Report};
 use crate::domain::state::State;
 use crate::domain::time::Now;
-use crate::store::history::{self, History, IncidentRow, Keep, Look, Place, Plan, Record, ToldRow};
+use crate::store::history::{self, Backlog, History, IncidentRow, Keep, Look, Place, Plan, Record, ToldRow};
 
 /// The kind of the watch's own check.
 const OWN_KIND: &str = "vakhta";
@@ -46,6 +46,11 @@ impl Memory {
         }
     }
 
+    /// How far history is behind; nothing where none is kept.
+    pub fn backlog(&self) -> Option<Backlog> {
+        self.history.as_ref().map(History::backlog)
+    }
+
     pub fn trouble(&self) -> watch::Receiver<Option<Reason>> {
         self.history.as_ref().map_or_else(|| self.no_trouble.subscribe(), History::trouble)
     }
@@ -76,7 +81,9 @@ impl Memory {
             | Event::NotOpened { .. }
             | Event::NotOwed { .. }
             | Event::Silenced(_)
-            | Event::SilenceOver(_) => {}
+            | Event::SilenceOver(_)
+            | Event::Acknowledged { .. }
+            | Event::Unacknowledged { .. } => {}
         }
     }
 

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
 use crate::config::{Config, ConfiguredChannel, ConfiguredCheck, Texts};
+use crate::control::Tested;
 use crate::domain::engine::{Delivery, Dispatch};
-use crate::notify::text::Words;
+use crate::notify::text::{Words, sample};
 use crate::notify::{Receipt, SendError};
 use crate::store::Commit;
 
@@ -32,7 +34,8 @@ pub struct Sender {
 impl Sender {
     /// What the configuration says of channels and texts.
     pub fn new(config: &Config, answers: mpsc::Sender<Answer>) -> anyhow::Result<Self> {
-        let words = Arc::new(Words::new(config.language).map_err(anyhow::Error::msg)?);
+        let page = config.web.as_ref().and_then(|(settings, _)| settings.url.clone());
+        let words = Arc::new(Words::new(config.language).map_err(anyhow::Error::msg)?.linked(page));
         Ok(Self { words, channels: config.channels.clone(), checks: check_texts(&config.checks), answers })
     }
 
@@ -40,6 +43,24 @@ impl Sender {
     pub fn reload(&mut self, config: &Config) -> anyhow::Result<()> {
         *self = Self::new(config, self.answers.clone())?;
         Ok(())
+    }
+
+    /// The kind of each channel.
+    pub fn kinds(&self) -> impl Iterator<Item = (&Arc<str>, &'static str)> {
+        self.channels.iter().map(|channel| (&channel.name, channel.kind))
+    }
+
+    /// Sends a test message, if there is such a channel; nobody owes it, so that no ledger has it.
+    pub fn test(&self, channel: &str, host: &str, now: DateTime<Utc>) -> Option<impl Future<Output = Tested> + Send + 'static> {
+        let channel = self.channels.iter().find(|known| *known.name == *channel)?;
+        let message = sample::test_message(host, None, channel.notifier.limits().escape, now);
+        let notifier = channel.notifier.clone();
+        Some(async move {
+            match notifier.send(&message).await {
+                Ok(receipt) => Tested { taken: true, words: receipt.remark.unwrap_or_default() },
+                Err(error) => Tested { taken: false, words: format!("{}: {error}", error.verb()) },
+            }
+        })
     }
 
     /// Sends as soon as the commit is settled.

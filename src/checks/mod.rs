@@ -5,7 +5,7 @@
 pub mod command;
 mod dns;
 mod file;
-mod host;
+pub mod host;
 pub mod http;
 pub mod metrics;
 #[cfg(test)]

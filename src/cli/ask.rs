@@ -10,7 +10,7 @@ pub const FOREIGN: &str = "the running watch answers something else; restart it,
 #[derive(Debug, clap::Args)]
 pub struct Watch {
     /// The watch's state folder, where its checks.yaml cannot be read here [default: `state_dir` of checks.yaml]
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", global = true)]
     state_dir: Option<PathBuf>,
 }
 
@@ -19,7 +19,7 @@ impl Watch {
         Ok(control::ask(&self.folder(file)?, request)?)
     }
 
-    fn folder(&self, file: Option<&Path>) -> anyhow::Result<PathBuf> {
+    pub fn folder(&self, file: Option<&Path>) -> anyhow::Result<PathBuf> {
         match &self.state_dir {
             Some(folder) => Ok(folder.clone()),
             None => super::load(file)?.map(|config| config.state_dir).ok_or_else(|| super::Reported.into()),

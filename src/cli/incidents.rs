@@ -47,6 +47,7 @@ pub fn run(file: Option<&Path>, arguments: &Arguments) -> anyhow::Result<u8> {
             kind: arguments.kind.as_deref(),
             since: Some(since.timestamp_millis()),
             open: arguments.open,
+            ..IncidentFilter::default()
         };
         anyhow::Ok(history.incidents(&filter, Page { after: None, limit: arguments.limit }).await?)
     })?;

@@ -2,13 +2,17 @@
 //!
 //! 0: good. 1: something fails (a target, the file that was validated). 2: it could not be done.
 
+mod acknowledge;
 mod ask;
 mod check;
 mod explain;
 mod history;
 mod incidents;
+mod init;
 mod machine;
 mod notify;
+mod quiet;
+mod recheck;
 mod reload;
 mod replay;
 mod run;
@@ -16,6 +20,7 @@ mod silence;
 mod status;
 mod table;
 mod test;
+mod user;
 mod validate;
 
 use std::io::{self, IsTerminal, Write};
@@ -53,6 +58,7 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  vakhta init                          write a first checks.yaml by asking
   vakhta validate                      is checks.yaml right?
   vakhta check                         look at everything once, now
   vakhta check 'billing api' --json    one check, for a script
@@ -63,6 +69,8 @@ Examples:
   vakhta status                        how is the running watch, and why was nobody told?
   vakhta explain terminals             what was decided about its last incident?
   vakhta silence terminals --for 2h    nobody is told of it for two hours
+  vakhta ack '#1042' --note 'on it'    nobody is reminded of it any more
+  vakhta user add anna --role admin    who may log in to the page?
   vakhta incidents --since 7d          what failed lately?
   vakhta history terminals 10.0.0.7    how did its numbers go?
 
@@ -70,6 +78,9 @@ Exit codes: 0 good, 1 something fails, 2 it could not be done.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a first checks.yaml by asking: Telegram, hours, and what runs on this machine
+    #[command(after_help = init::EXAMPLES)]
+    Init(init::Arguments),
     /// Keep watch until Ctrl-C or SIGTERM
     #[command(
         after_help = "Statuses go to logs/status.jsonl as JSON lines (follow them with `tail -F`), the watch's own log to standard error."
@@ -107,6 +118,19 @@ enum Command {
     /// End silences before their time
     #[command(after_help = "Examples:\n  vakhta unsilence 3\n  vakhta unsilence terminals/10.0.0.7\n  vakhta unsilence --all")]
     Unsilence(silence::EndArguments),
+    /// Say that you have taken an incident on: nobody is reminded of it, all else is told as before
+    #[command(
+        after_help = "It ends with the incident, outlives restarts, and stands in `vakhta status` and `vakhta explain`.\n\nExamples:\n  vakhta ack '#1042' --note 'on it'\n  vakhta ack terminals/10.0.0.7\n  vakhta ack 'billing api' --by anna"
+    )]
+    Ack(acknowledge::Arguments),
+    /// Take an `ack` back: people are reminded again
+    #[command(after_help = "Examples:\n  vakhta unack '#1042'\n  vakhta unack terminals")]
+    Unack(acknowledge::BackArguments),
+    /// Have checks of the running watch look at once
+    #[command(
+        after_help = "It waits for nothing: `vakhta status` shows what came of it. The checks keep their own times.\n\nExample:\n  vakhta recheck 'billing api' terminals"
+    )]
+    Recheck(recheck::Arguments),
     /// Tell what was decided about an incident, and why somebody was or was not told
     #[command(
         after_help = "It reads events.jsonl in the log folder; the watch need not run.\n\nExamples:\n  vakhta explain 'billing api'\n  vakhta explain terminals/10.0.0.7\n  vakhta explain '#1042'\n\nExit codes: 0 it is over or there was none, 1 it still fails, 2 it could not be done."
@@ -125,6 +149,16 @@ enum Command {
     /// List what failed, newest first, also what is long over
     #[command(after_help = "Examples:\n  vakhta incidents --since 30d\n  vakhta incidents --check terminals --json")]
     Incidents(incidents::Arguments),
+    /// Say who may log in to the page
+    #[command(
+        after_help = "It writes to the state file; the watch need not run. Roles: viewer sees, operator also silences and acknowledges, admin also changes what is watched and who may.\n\nExamples:\n  vakhta user add anna --role admin\n  vakhta user add anna --role admin --state-dir /var/lib/vakhta    as root, beside the service\n  vakhta user passwd anna < new-password\n  vakhta user list"
+    )]
+    User(user::UserArguments),
+    /// Make and end tokens for programs that use the API
+    #[command(
+        after_help = "A program shows its token as `Authorization: Bearer …`; /docs of the page says what it may ask. Roles: metrics reads /metrics and /status alone, viewer, operator and admin are those of users.\n\nExamples:\n  vakhta token add prometheus --user anna --role metrics\n  TOKEN=$(vakhta token add scripts --user anna --days 30)\n  vakhta token list\n  vakhta token remove 3"
+    )]
+    Token(user::TokenArguments),
     /// Play stories: who would be told what, and when
     #[command(after_help = test::EXAMPLE)]
     Test(test::Arguments),
@@ -168,6 +202,7 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: &Cli) -> anyhow::Result<u8> {
     let file = cli.config.as_deref();
     match &cli.command {
+        Command::Init(arguments) => init::run(file, arguments),
         Command::Run => run::run(file),
         Command::Check(arguments) => check::run(file, arguments),
         Command::Validate => validate::run(file),
@@ -177,10 +212,15 @@ fn dispatch(cli: &Cli) -> anyhow::Result<u8> {
         Command::Silence(arguments) => silence::begin(file, arguments),
         Command::Silences(arguments) => silence::list(file, arguments),
         Command::Unsilence(arguments) => silence::end(file, arguments),
+        Command::Ack(arguments) => acknowledge::take(file, arguments),
+        Command::Unack(arguments) => acknowledge::give_back(file, arguments),
+        Command::Recheck(arguments) => recheck::run(file, arguments),
         Command::Explain(arguments) => explain::run(file, arguments),
         Command::Replay(arguments) => replay::run(file, arguments),
         Command::History(arguments) => history::run(file, arguments),
         Command::Incidents(arguments) => incidents::run(file, arguments),
+        Command::User(arguments) => user::users(file, arguments),
+        Command::Token(arguments) => user::tokens(file, arguments),
         Command::Test(arguments) => test::run(arguments),
         Command::Notify(arguments) => notify::run(file, arguments),
         Command::Schema => {
@@ -204,7 +244,7 @@ fn locate(named: Option<&Path>) -> anyhow::Result<PathBuf> {
     match named {
         Some(path) => Ok(path.to_owned()),
         None => PLACES.iter().map(PathBuf::from).find(|path| path.exists()).with_context(|| {
-            format!("there is no {}; name the file with `-c FILE`, or start from the example in the repository", PLACES.join(" and no "))
+            format!("there is no {}; name the file with `-c FILE`, or make one with `vakhta init`", PLACES.join(" and no "))
         }),
     }
 }

@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::table::{Cell, Table};
 use super::{FAILING, GOOD, print_line};
-use crate::control::{self, Body, OpenIncident, Request, Status};
+use crate::control::{self, AcknowledgedNow, Body, OpenIncident, Request, Status};
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -69,7 +69,7 @@ fn print_incidents(title: &str, incidents: &[OpenIncident], more: usize) -> anyh
         return Ok(());
     }
     print_line(title)?;
-    let mut table = Table::new(["NUMBER", "CHECK", "TARGET", "RULE", "SINCE", "REASON"]);
+    let mut table = Table::new(["NUMBER", "CHECK", "TARGET", "RULE", "SINCE", "ACKNOWLEDGED", "REASON"]);
     for incident in incidents {
         let target = match &incident.name {
             Some(name) => format!("{} ({name})", incident.target),
@@ -81,6 +81,7 @@ fn print_incidents(title: &str, incidents: &[OpenIncident], more: usize) -> anyh
             Cell::plain(target),
             Cell::plain(&incident.rule),
             Cell::plain(incident.since.format("%Y-%m-%d %H:%M:%S").to_string()),
+            Cell::plain(incident.acknowledged.as_ref().map_or_else(|| "-".to_owned(), acknowledged)),
             Cell::plain(&incident.reason),
         ]);
     }
@@ -89,6 +90,12 @@ fn print_incidents(title: &str, incidents: &[OpenIncident], more: usize) -> anyh
         print_line(&format!("and {more} more"))?;
     }
     Ok(())
+}
+
+/// `by anna: on it`
+fn acknowledged(taken: &AcknowledgedNow) -> String {
+    let note = if taken.note.is_empty() { String::new() } else { format!(": {}", taken.note) };
+    format!("by {}{note}", taken.by)
 }
 
 fn print_waiting(status: &Status) -> anyhow::Result<()> {

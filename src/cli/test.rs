@@ -23,12 +23,13 @@ came of it; `--update` writes them, so begin without any and read what you get:
   > 12:05:30 ops recovered 127.0.0.1:9100 #1: connection refused after 5m
   12:06:00 .
 
-A line is a time, perhaps `x5 30s` (five times, half a minute apart), the check, perhaps `took 5s`, and its targets with
-pass, fail(why), unknown(why) or noway and their values: `this machine :pass{cpu=12,mem=95}`. `(uplink)` is a look at the
-own network. A check that finds its targets (`metrics`) may end with `others kept` or `others missing(why)`: those it
-knew and has no reading of. Others are `CHANNEL answers taken|later 30s|never|broken|unsure|nothing`, `silence CHECK for 2h`, `unsilence
-CHECK`, `restart`, `crash`, and `.`, time passes. Times are those of the file's `timezone`, on Friday 2026-11-20 or on a
-date written before them.
+A line is a time, perhaps `x5 30s` (five times, half a minute apart), the check, perhaps `took 5s`, and its targets
+with pass, fail(why), unknown(why) or noway and their values: `this machine :pass{cpu=12,mem=95}`. `(uplink)` is a
+look at the own network. A check that finds its targets (`metrics`) may end with `others kept` or `others
+missing(why)`: those it knew and has no reading of. Others are `CHANNEL answers taken|later
+30s|never|broken|unsure|nothing`, `silence CHECK for 2h`, `unsilence CHECK`, `ack #1 by anna: on it`, `unack #1`,
+`restart`, `crash`, and `.`, time passes. Times are those of the file's `timezone`, on Friday 2026-11-20 or on a date
+written before them.
 
 Exit codes: 0 all end as written, 1 some do not, 2 some cannot be read.";
 

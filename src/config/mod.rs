@@ -19,8 +19,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Url;
+
 pub use additions::{Addition, AdditionError};
 pub use fill::{Environment, System};
+use ipnet::IpNet;
 pub use outline::Outline;
 pub use report::Report;
 pub use source::Source;
@@ -29,6 +32,7 @@ use crate::checks::{Check, KindEntry, kinds};
 use crate::domain::watch::Watch;
 use crate::heartbeat::Heartbeat;
 use crate::net::Net;
+use crate::net::identity::IdentityFiles;
 pub use crate::notify::text::{Language, Texts};
 use crate::notify::{ChannelEntry, Notifier, channels};
 use crate::settings::Secret;
@@ -88,6 +92,8 @@ pub struct Config {
     pub reload_on_change: bool,
     /// To compare it with another.
     pub outline: Outline,
+    /// The text of the file, with every secret blotted out.
+    pub shown: Arc<str>,
     /// Nothing: no history is kept.
     pub history: Option<HistorySettings>,
 }
@@ -115,7 +121,18 @@ pub struct ConfiguredChannel {
 #[derive(Debug, Clone)]
 pub struct WebSettings {
     pub listen: SocketAddr,
+    /// Where people reach it.
+    pub url: Option<Url>,
+    /// Reads everything.
     pub token: Option<Secret>,
+    /// By which it is served over TLS alone.
+    pub tls: Option<IdentityFiles>,
+    /// Who is believed when they say for whom they ask.
+    pub proxies: Vec<IpNet>,
+    /// Whether everybody may see which checks are True.
+    pub public: bool,
+    /// Sessions may cross the network in the clear.
+    pub plain_http: bool,
     /// Where the events are, of which the page tells.
     pub log_dir: PathBuf,
 }

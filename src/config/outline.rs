@@ -59,13 +59,18 @@ impl Outline {
         }
     }
 
+    /// Whether a key of the top level says something else in the later one.
+    pub fn differs(&self, later: &Self, key: &str) -> bool {
+        self.rest.get(key) != later.rest.get(key)
+    }
+
     /// What the later one adds (`+`), drops (`-`) and changes (`~`), a line each. Settings that may hold a secret are
     /// named and not shown.
     pub fn changes(&self, later: &Self) -> Vec<String> {
         let mut lines = entries("check", &self.checks, &later.checks);
         lines.extend(entries("channel", &self.channels, &later.channels));
         let keys: Vec<&String> = self.rest.keys().chain(later.rest.keys().filter(|key| !self.rest.contains_key(*key))).collect();
-        lines.extend(keys.into_iter().filter(|key| self.rest.get(*key) != later.rest.get(*key)).map(|key| format!("~ {key}")));
+        lines.extend(keys.into_iter().filter(|key| self.differs(later, key)).map(|key| format!("~ {key}")));
         lines
     }
 }

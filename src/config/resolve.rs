@@ -98,6 +98,7 @@ impl<'a> Resolver<'a> {
             heartbeats,
             reload_on_change: file.reload_on_change,
             outline: Outline::of(self.tree),
+            shown: "".into(),
             state_dir: self.folder.join(file.state_dir.unwrap_or_else(|| "state".into())),
             history,
         }

@@ -62,11 +62,35 @@ pub struct FileSection {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebSection {
-    /// Address and port, such as `127.0.0.1:8080`; other machines reach `0.0.0.0:8080`, which takes a `token`.
+    /// Address and port, such as `127.0.0.1:8080`; other machines reach `0.0.0.0:8080`.
     pub listen: String,
-    /// What programs show as `Authorization: Bearer …`, and people type as the password of any name, to read anything but
-    /// `/healthz`. Absent: nothing, on this machine only.
+    /// Where people reach the page, such as `https://watch.example`: messages then end with a link to what they are about.
+    pub url: Option<String>,
+    /// What programs may show as `Authorization: Bearer …` to read everything, beside the tokens of `vakhta token add`.
     pub token: Option<Secret>,
+    /// Whether `/public` shows everybody, without a login, which checks are True: no targets, no reasons. Default: false.
+    #[serde(default)]
+    pub public: bool,
+    /// Passwords and sessions may cross the network in the clear: for a network where nobody listens. A browser on
+    /// this machine itself needs it only if it takes no `Secure` cookie from there (Safari).
+    #[serde(default)]
+    pub plain_http: bool,
+    /// TLS instead of plain HTTP. New files are taken up within seconds, without a restart.
+    pub tls: Option<WebTlsSection>,
+    /// Addresses and networks of proxies before it, such as `10.0.0.1` and `10.1.0.0/16`: their `X-Forwarded-For`, `-Proto` and
+    /// `-Host` say who asks, and how. Nobody else's do. Default: none.
+    #[serde(default)]
+    pub proxies: Vec<String>,
+}
+
+/// PEM files; relative paths start at the folder of this file.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WebTlsSection {
+    /// The certificate, then those that vouch for it: `fullchain.pem`.
+    pub certificate: PathBuf,
+    /// Its private key, without a password: `privkey.pem`.
+    pub key: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::report::{Finding, Report};
 use super::resolve::resolve;
+use super::secrets::{BLOT, Secrets};
 use super::tree::{self, Node};
 use super::{Addition, Config, Environment, LeftOut, Registry, additions, defaults, fill};
 use crate::net::Net;
@@ -49,7 +50,7 @@ impl Source {
         defaults::apply(&mut tree);
         let left_out = additions::write(&mut tree, added, &registry.kinds);
         match resolve(&tree, text, self.folder(), registry, env, net) {
-            Ok(config) if findings.is_empty() => Ok((config, left_out)),
+            Ok(config) if findings.is_empty() => Ok((Config { shown: shown(text, &tree).into(), ..config }, left_out)),
             Ok(_) => Err(report(Some(&tree), findings)),
             Err(mut more) => {
                 // What could not be filled in is wrong in other ways too; that would only distract.
@@ -63,6 +64,24 @@ impl Source {
     fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new(""))
     }
+}
+
+/// The text as people may see it.
+fn shown(text: &str, tree: &Node) -> String {
+    let secrets = Secrets::for_all(tree);
+    let mut shown = String::with_capacity(text.len());
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let mut from = 0;
+        for blot in secrets.blots(line.trim_end(), start) {
+            shown.push_str(&line[from..blot.start]);
+            shown.push_str(BLOT);
+            from = blot.end;
+        }
+        shown.push_str(&line[from..]);
+        start += line.len();
+    }
+    shown
 }
 
 fn read_text(path: &Path) -> Result<String, Finding> {

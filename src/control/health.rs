@@ -1,9 +1,10 @@
 //! Whether the watch makes progress, and the watch in numbers.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Whether the watch makes progress.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
     /// Every check has looked when it was due, or is not later than it should be.
     pub checks: Progress,
@@ -11,9 +12,14 @@ pub struct Health {
     pub messages: Progress,
     /// What must not be forgotten can be written.
     pub state: Progress,
+    /// What is kept to look back on can be written, where it is kept. It decides nothing, so that a watch without it is
+    /// healthy all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub history: Option<Progress>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Progress {
     pub good: bool,
     /// What is not good.
@@ -64,6 +70,16 @@ pub struct ChannelNumbers {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct HistoryNumbers {
+    /// Whether it can be written.
+    pub good: bool,
+    /// Numbers that wait in memory.
+    pub waiting: usize,
+    /// Bytes that wait in the spool.
+    pub spooled: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct OwnNumbers {
     pub incidents: usize,
     pub trouble: usize,
@@ -72,4 +88,8 @@ pub struct OwnNumbers {
     pub memory: u64,
     /// Seconds since 1970.
     pub since: i64,
+    /// Whether the state can be written.
+    pub state: bool,
+    /// Nothing where no history is kept.
+    pub history: Option<HistoryNumbers>,
 }

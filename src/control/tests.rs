@@ -7,9 +7,12 @@ use chrono::TimeZone;
 
 use super::*;
 use crate::config::{Registry, Source, System};
+use crate::domain::engine::Engine;
 use crate::domain::engine::{Delivery, Effect, Input};
+use crate::domain::plan::Held;
 use crate::domain::reading::{Reading, Report, Target};
-use crate::domain::time::Steady;
+
+use crate::domain::time::{Now, Steady};
 use crate::domain::watch::Watch;
 use crate::net::Net;
 
@@ -108,4 +111,45 @@ fn what_is_said_is_read_back() {
     assert!(text.starts_with(r#"{"version":1,"status":{"host":"srv-01""#), "{text}");
     assert_eq!(serde_json::from_str::<Answer>(&text).unwrap(), answer);
     assert_eq!(serde_json::to_string(&Request::Status).unwrap(), r#"{"ask":"status"}"#);
+}
+
+/// A check with so many targets, all failing.
+fn storm(engine: &mut Engine, check: &str, targets: usize) {
+    let readings = (0..targets).map(|number| Reading::fail(&Target::new(format!("10.0.{}.{}", number / 250, number % 250)), "no reply"));
+    let report = Report::Readings(readings.collect());
+    engine.step(at(0), Input::Report { check: check.into(), report, took: Duration::ZERO });
+}
+
+#[test]
+fn a_check_with_many_incidents_leaves_room_for_those_with_few() {
+    let check = |name: &str| format!("  - {{ name: {name}, tcp: {{ address: \"127.0.0.1:1\" }}, fail_after: 1, notify: [] }}\n");
+    let mut engine = Engine::new(watch(&format!("checks:\n{}{}{}", check("a"), check("b"), check("c"))));
+    for (check, targets) in [("a", 3000), ("b", 700), ("c", 2)] {
+        storm(&mut engine, check, targets);
+    }
+    let status = status(&engine, at(1));
+    let listed = |name: &str| status.incidents.iter().filter(|incident| incident.check == name).count();
+    assert_eq!((listed("a"), listed("b"), listed("c"), status.incidents_more), (499, 499, 2, 2702));
+}
+
+#[test]
+fn targets_are_listed_in_parts() {
+    let mut engine = Engine::new(watch("checks: [ { name: a, tcp: { address: \"127.0.0.1:1\" }, fail_after: 1, notify: [] } ]"));
+    let reading = |number: usize| {
+        let target = Target::new(format!("10.0.{}.{}", number / 250, number % 250));
+        if number == 7 { Reading::pass(&target) } else { Reading::fail(&target, "no reply") }
+    };
+    let report = Report::Readings((0..1200).map(reading).collect());
+    engine.step(at(0), Input::Report { check: "a".into(), report, took: Duration::ZERO });
+    let due = |_: &str| None;
+    let life = Life { host: "srv-01", zone: Tz::UTC, since: at(0).wall, due: &due };
+    let check = |wanted: Wanted| CheckNow::new(&engine, &Wanted { name: "a".to_owned(), ..wanted }, &[], &life, at(2)).unwrap();
+    let all = check(Wanted::default());
+    assert_eq!((all.total, all.failing, all.found, all.targets.len(), all.more), (1200, 1199, 1200, 500, 700));
+    let last = check(Wanted { offset: 1190, limit: Some(100), ..Wanted::default() });
+    assert_eq!((last.targets.len(), last.more, last.targets[9].target.as_str(), last.targets[9].status), (10, 0, "10.0.0.7", true));
+    let failing = check(Wanted { failing: true, filter: "10.0.4.1".to_owned(), ..Wanted::default() });
+    assert!(failing.found > 10 && failing.targets.iter().all(|target| target.target.starts_with("10.0.4.1")));
+    let one = check(Wanted { target: Some("10.0.0.7".to_owned()), ..Wanted::default() });
+    assert_eq!(one.targets[0].rules.len(), one.rules.len(), "one alone is shown with all its rules");
 }

@@ -243,11 +243,13 @@ fn open(id: IncidentId, plan: &CheckPlan, rule: &Rule, tracker: &Tracker, readin
         failures: tracker.failures,
         since: tracker.failing_since().unwrap_or(now.wall),
         closed: None,
+        acknowledged: None,
     }
 }
 
 pub(super) fn close(incidents: &mut BTreeMap<IncidentId, Incident>, id: IncidentId, at: DateTime<Utc>, by: ClosedBy) {
     if let Some(incident) = incidents.get_mut(&id) {
         incident.closed = Some(Closing { at, by });
+        incident.acknowledged = None;
     }
 }

@@ -1,6 +1,6 @@
 //! The only brain: `step(now, input) -> effects`. The same inputs always give the same effects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::board::{CheckState, Taken, Turned};
@@ -44,6 +44,17 @@ pub enum Input {
     /// Nobody is to be told of something for a while; its number and its beginning are given by the engine.
     Silence(Silence),
     Unsilence(SilenceId),
+    /// Somebody has taken these incidents on.
+    Acknowledge {
+        incidents: BTreeSet<IncidentId>,
+        by: Arc<str>,
+        note: Arc<str>,
+    },
+    /// Somebody takes that back.
+    Unacknowledge {
+        incidents: BTreeSet<IncidentId>,
+        by: Arc<str>,
+    },
     /// The configuration was edited.
     Reload(Watch),
     /// Time has passed.
@@ -154,6 +165,17 @@ pub enum Event {
     Silenced(Silence),
     /// Its time was over, or somebody ended it.
     SilenceOver(Silence),
+    /// Nobody is reminded of these any more.
+    Acknowledged {
+        incidents: Vec<IncidentId>,
+        by: Arc<str>,
+        note: Arc<str>,
+    },
+    /// Reminders go on.
+    Unacknowledged {
+        incidents: Vec<IncidentId>,
+        by: Arc<str>,
+    },
 }
 
 /// State and decisions of the watch.
@@ -218,6 +240,8 @@ impl Engine {
             Input::Own { target, trouble } => self.note_own(&target, trouble, now, &mut effects),
             Input::Silence(asked) => self.silence(asked, now, &mut effects),
             Input::Unsilence(id) => self.unsilence(id, &mut effects),
+            Input::Acknowledge { incidents, by, note } => self.acknowledge(&incidents, by, note, now, &mut effects),
+            Input::Unacknowledge { incidents, by } => self.unacknowledge(&incidents, by, &mut effects),
             Input::Reload(watch) => self.reload(watch, now, &mut effects),
             Input::Tick => {}
         }

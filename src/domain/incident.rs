@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::acknowledgement::Acknowledgement;
 use super::reading::{Reason, Target};
 use super::rule::Unit;
 use super::watch::Severity;
@@ -29,6 +30,8 @@ pub struct Incident {
     /// When the first of those bad readings was.
     pub since: DateTime<Utc>,
     pub closed: Option<Closing>,
+    /// While it is open and somebody has taken it on.
+    pub acknowledged: Option<Acknowledgement>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

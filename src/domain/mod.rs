@@ -1,5 +1,6 @@
 //! The brain, pure: readings go in, decisions come out. No async, no I/O, no clock in here.
 
+pub mod acknowledgement;
 pub mod board;
 pub mod engine;
 pub mod incident;

@@ -68,6 +68,8 @@ pub fn standing(incident: &Incident, entry: Entry, route: Option<&Route>, channe
         return match entry.failed {
             Told::No | Told::Missed | Told::Unsure | Told::Sending => Standing::Owed(Kind::Failed),
             Told::Never => Standing::Told,
+            // Whoever has taken it on needs no reminder.
+            Told::Yes if incident.acknowledged.is_some() => Standing::Told,
             Told::Yes => check.remind.map_or(Standing::Told, |every| Standing::DueAt(entry.told_at + every)),
         };
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::acknowledgement::Acknowledgement;
 use super::engine::Engine;
 use super::incident::IncidentId;
 use super::message::Kind;
@@ -12,6 +13,7 @@ use super::reading::{Reason, Target};
 use super::rule::Hold;
 use super::telling::DeskKey;
 use super::time::Now;
+use super::watch::{CheckPlan, Severity};
 
 /// Everything that is not in order, and which checks are.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,10 +30,12 @@ pub struct Failing {
     pub check: Arc<str>,
     pub target: Arc<Target>,
     pub rule: Arc<str>,
+    pub severity: Severity,
     pub since: DateTime<Utc>,
     pub failures: u32,
     pub reason: Reason,
     pub incident: IncidentId,
+    pub acknowledged: Option<Acknowledgement>,
 }
 
 /// A rule that is still True and has bad readings.
@@ -53,6 +57,8 @@ pub struct CheckNow {
     /// Targets with a rule that is False.
     pub failing: usize,
     pub targets: usize,
+    /// Its label of this name.
+    pub group: Option<Arc<str>>,
 }
 
 /// What a channel is to be told of a check and was not told yet.
@@ -85,8 +91,8 @@ pub struct RuleState<'a> {
 }
 
 impl Engine {
-    /// Whether a check is True, and its targets; nothing if there is no such check.
-    pub fn targets(&self, check: &str) -> Option<(bool, Vec<TargetState<'_>>)> {
+    /// A check as it stands in the file, whether it is True, and its targets; nothing if there is no such check.
+    pub fn targets(&self, check: &str) -> Option<(&CheckPlan, bool, Vec<TargetState<'_>>)> {
         let index = self.watch.checks.iter().position(|plan| *plan.name == *check)?;
         let (plan, board) = (&self.watch.checks[index], &self.board[index]);
         let targets = board.targets().map(|state| TargetState {
@@ -105,7 +111,7 @@ impl Engine {
                 })
                 .collect(),
         });
-        Some((board.is_up(), targets.collect()))
+        Some((plan, board.is_up(), targets.collect()))
     }
 
     /// The checks of the file, in its order.
@@ -115,6 +121,7 @@ impl Engine {
             up: state.is_up(),
             failing: state.failing(),
             targets: state.total(),
+            group: plan.labels.get("group").map(|group| group.as_str().into()),
         })
     }
 
@@ -178,10 +185,12 @@ impl Engine {
                 check: plan.name.clone(),
                 target: incident.target.clone(),
                 rule: incident.rule.clone(),
+                severity: incident.severity,
                 since: incident.since,
                 failures: incident.failures,
                 reason: incident.reason.clone(),
                 incident: incident.id,
+                acknowledged: incident.acknowledged.clone(),
             }));
             for target in state.targets().filter(|_| of_the_file) {
                 let counting = plan.rules.iter().zip(&target.trackers).filter(|(_, tracker)| tracker.up && tracker.failures > 0);

@@ -16,6 +16,15 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
+        }
+    }
+}
+
 /// The configuration as the engine sees it. Replaced as a whole by a reload.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Watch {

@@ -69,7 +69,7 @@ fn the_loop() -> (mpsc::Sender<Question>, Arc<AtomicBool>, Arc<AtomicUsize>) {
         while let Some(Question { answer, .. }) = questions.recv().await {
             let trouble = (!says.load(Ordering::SeqCst)).then(|| "`slow` is overdue for 900 s".to_owned());
             let good = || Progress::unless(None);
-            let health = Health { checks: Progress::unless(trouble), messages: good(), state: good() };
+            let health = Health { checks: Progress::unless(trouble), messages: good(), state: good(), history: None };
             let _ = answer.send(Body::Health(health).into());
             counts.fetch_add(1, Ordering::SeqCst);
         }

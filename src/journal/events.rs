@@ -10,7 +10,6 @@ use crate::control::Why;
 use crate::domain::engine::{Delivery, Event};
 use crate::domain::incident::{ClosedBy, Incident, IncidentId};
 use crate::domain::time::Now;
-use crate::domain::watch::Severity;
 
 /// One line of `events.jsonl`; times are in the watch's own zone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -111,6 +110,38 @@ pub enum Happened {
         silence: u64,
         about: String,
     },
+    /// Somebody has taken these on: nobody is reminded of them.
+    Acknowledged {
+        incidents: Numbers,
+        by: String,
+        note: String,
+    },
+    /// That was taken back.
+    Unacknowledged {
+        incidents: Numbers,
+        by: String,
+    },
+}
+
+impl Happened {
+    /// As `event` of its line.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Happened::Failed { .. } => "failed",
+            Happened::Recovered { .. } => "recovered",
+            Happened::Held { .. } => "held",
+            Happened::Sending { .. } => "sending",
+            Happened::Told { .. } => "told",
+            Happened::NotTold { .. } => "not_told",
+            Happened::NeverTold { .. } => "never_told",
+            Happened::NotOpened { .. } => "not_opened",
+            Happened::NotOwed { .. } => "not_owed",
+            Happened::Silenced { .. } => "silenced",
+            Happened::SilenceOver { .. } => "silence_over",
+            Happened::Acknowledged { .. } => "acknowledged",
+            Happened::Unacknowledged { .. } => "unacknowledged",
+        }
+    }
 }
 
 impl EventLine {
@@ -186,6 +217,10 @@ fn happened(event: &Event, local: &dyn Fn(DateTime<Utc>) -> DateTime<FixedOffset
             comment: silence.comment.to_string(),
         },
         Event::SilenceOver(silence) => Happened::SilenceOver { silence: silence.id, about: silence.scope.to_string() },
+        Event::Acknowledged { incidents, by, note } => {
+            Happened::Acknowledged { incidents: Numbers(incidents.clone()), by: by.to_string(), note: note.to_string() }
+        }
+        Event::Unacknowledged { incidents, by } => Happened::Unacknowledged { incidents: Numbers(incidents.clone()), by: by.to_string() },
     }
 }
 
@@ -196,11 +231,7 @@ fn failed(check: &str, incident: &Incident, local: &dyn Fn(DateTime<Utc>) -> Dat
         target: incident.target.key.to_string(),
         name: incident.target.name.as_deref().map(str::to_owned),
         rule: incident.rule.to_string(),
-        severity: match incident.severity {
-            Severity::Warning => "warning",
-            Severity::Critical => "critical",
-        }
-        .to_owned(),
+        severity: incident.severity.name().to_owned(),
         since: local(incident.since),
         failures: incident.failures,
         reason: incident.reason.to_string(),
@@ -253,6 +284,21 @@ impl<'de> Deserialize<'de> for Numbers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_named_as_it_is_written() {
+        let all = [
+            Happened::NeverTold { check: "a".into(), channel: "ops".into(), incident: 1 },
+            Happened::NotOpened { check: "a".into(), parent: "b".into(), count: 1 },
+            Happened::SilenceOver { silence: 1, about: "a".into() },
+            Happened::Acknowledged { incidents: Numbers::default(), by: "ann".into(), note: "on it".into() },
+            Happened::Unacknowledged { incidents: Numbers::default(), by: "ann".into() },
+            Happened::Told { channel: "ops".into(), kind: "failed".into(), incidents: Numbers::default() },
+        ];
+        for what in all {
+            assert_eq!(serde_json::to_value(&what).unwrap()["event"], what.name());
+        }
+    }
 
     #[test]
     fn numbers_in_a_row_are_written_as_one() {

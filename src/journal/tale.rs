@@ -92,7 +92,9 @@ fn gather(files: &[PathBuf], opening: &EventLine) -> io::Result<Tale> {
                 Happened::Sending { incidents, .. }
                 | Happened::Told { incidents, .. }
                 | Happened::NotTold { incidents, .. }
-                | Happened::NotOwed { incidents, .. } => (names(incidents), true),
+                | Happened::NotOwed { incidents, .. }
+                | Happened::Acknowledged { incidents, .. }
+                | Happened::Unacknowledged { incidents, .. } => (names(incidents), true),
                 // Nothing has opened, so it is about no incident.
                 Happened::NotOpened { .. } => (false, false),
                 // Of the check; whether of this incident is known only while it is not settled.
@@ -112,6 +114,13 @@ fn gather(files: &[PathBuf], opening: &EventLine) -> io::Result<Tale> {
         events.truncate(last);
     }
     Ok(Tale { events })
+}
+
+impl EventLine {
+    /// What happened, in English.
+    pub fn sentence(&self) -> String {
+        sentence(self)
+    }
 }
 
 fn sentence(line: &EventLine) -> String {
@@ -152,6 +161,11 @@ fn sentence(line: &EventLine) -> String {
             format!("silence {silence}{by} until {}{comment}", until.format("%Y-%m-%d %H:%M:%S"))
         }
         Happened::SilenceOver { silence, .. } => format!("silence {silence} is over"),
+        Happened::Acknowledged { by, note, .. } => {
+            let note = if note.is_empty() { String::new() } else { format!(": {note}") };
+            format!("acknowledged by {by}, so nobody is reminded of it{note}")
+        }
+        Happened::Unacknowledged { by, .. } => format!("not acknowledged any more, by {by}"),
     }
 }
 

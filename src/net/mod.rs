@@ -8,6 +8,7 @@ mod endpoint;
 mod fault;
 pub mod http;
 pub mod icmp;
+pub mod identity;
 mod names;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -82,6 +82,18 @@ pub enum SendError {
     Unsure { cause: String },
 }
 
+impl SendError {
+    /// `did not take the message now`
+    pub fn verb(&self) -> &'static str {
+        match self {
+            SendError::Later { .. } => "did not take the message now",
+            SendError::Never { .. } => "refused the message",
+            SendError::Broken { .. } => "takes no messages",
+            SendError::Unsure { .. } => "may or may not have taken the message",
+        }
+    }
+}
+
 /// A channel as the configuration sees it.
 pub struct ChannelEntry {
     pub name: &'static str,

@@ -2,10 +2,13 @@
 //!
 //! Source of codes and limits: Bot API, "Making requests" and "sendMessage" (<https://core.telegram.org/bots/api>).
 
+mod finder;
+
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+pub use finder::{BotName, FindError, Finder, SeenChat};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use teloxide::payloads::SendMessageSetters;
@@ -15,6 +18,7 @@ use teloxide::{ApiError, Bot, RequestError};
 
 use super::{Limits, Measure, Message, Notifier, Receipt, SendError};
 use crate::domain::text::{shortened, visible};
+use crate::net::Net;
 use crate::net::tls::TlsPolicy;
 use crate::settings::template::Escape;
 use crate::settings::{BuildContext, Problem, Secret, Settings};
@@ -66,7 +70,7 @@ impl Settings for TelegramSettings {
         }
         let recipient = recipient(&self.chat_id).map_err(|problem| problems.push(problem)).ok();
         let api_url = self.api_url.as_deref().map(parse_url).transpose().map_err(|problem| problems.push(problem)).ok().flatten();
-        let client = client(self.proxy.as_ref(), at).map_err(|problem| problems.push(problem)).ok();
+        let client = client(self.proxy.as_ref(), &at.net).map_err(|problem| problems.push(problem)).ok();
         let (Some(recipient), Some(client), true) = (recipient, client, problems.is_empty()) else { return Err(problems) };
         let mut bot = Bot::with_client(self.token.expose(), client);
         if let Some(url) = api_url {
@@ -130,7 +134,7 @@ impl Notifier for Telegram {
                 RequestError::InvalidJson { raw, .. } if raw.trim_start().starts_with(r#"{"ok":true"#) => {
                     return Ok(Receipt { id: None, remark: Some("the answer of Telegram broke off after `ok`".into()) });
                 }
-                error => return Err(self.classify(error)),
+                error => return Err(classify(&self.token, error)),
             }
         }
         Err(SendError::Later { after: None, cause: "Telegram refused every form of the message".into() })
@@ -162,59 +166,59 @@ impl Telegram {
         }
         request.await.map(|sent| sent.id)
     }
+}
 
-    fn classify(&self, error: &RequestError) -> SendError {
-        let later = |after, cause| SendError::Later { after, cause };
-        match error {
-            RequestError::RetryAfter(seconds) => {
-                later(Some(seconds.duration()), format!("Telegram asks to wait {} s", seconds.duration().as_secs()))
-            }
-            RequestError::MigrateToChatId(ChatId(id)) => later(None, format!("the chat keeps moving to {id}")),
-            RequestError::Api(api) => self.classify_api(&description(api)),
-            RequestError::Network(network) if network.is_connect() => {
-                later(None, format!("cannot reach Telegram: {}", self.safe(&innermost(&**network))))
-            }
-            RequestError::Network(network) if network.is_builder() => {
-                SendError::Never { cause: format!("no request can be made: {}", self.safe(&innermost(&**network))) }
-            }
-            RequestError::Network(network) if network.is_timeout() => {
-                SendError::Unsure { cause: format!("no answer from Telegram in {} s", TOTAL.as_secs()) }
-            }
-            RequestError::Network(network) => {
-                SendError::Unsure { cause: format!("the connection broke before the answer: {}", self.safe(&innermost(&**network))) }
-            }
-            RequestError::InvalidJson { raw, .. } if raw.trim_start().starts_with('<') || raw.contains(r#""ok":false"#) => {
-                later(None, format!("Telegram answered with something else: {}", self.safe(raw)))
-            }
-            RequestError::InvalidJson { raw, .. } => {
-                SendError::Unsure { cause: format!("Telegram's answer cannot be read: {:?}", self.safe(raw)) }
-            }
-            RequestError::Io(error) => SendError::Unsure { cause: self.safe(&error.to_string()) },
+fn classify(token: &Secret, error: &RequestError) -> SendError {
+    let later = |after, cause| SendError::Later { after, cause };
+    match error {
+        RequestError::RetryAfter(seconds) => {
+            later(Some(seconds.duration()), format!("Telegram asks to wait {} s", seconds.duration().as_secs()))
         }
+        RequestError::MigrateToChatId(ChatId(id)) => later(None, format!("the chat keeps moving to {id}")),
+        RequestError::Api(api) => classify_api(token, &description(api)),
+        RequestError::Network(network) if network.is_connect() => {
+            later(None, format!("cannot reach Telegram: {}", safe(token, &innermost(&**network))))
+        }
+        RequestError::Network(network) if network.is_builder() => {
+            SendError::Never { cause: format!("no request can be made: {}", safe(token, &innermost(&**network))) }
+        }
+        RequestError::Network(network) if network.is_timeout() => {
+            SendError::Unsure { cause: format!("no answer from Telegram in {} s", TOTAL.as_secs()) }
+        }
+        RequestError::Network(network) => {
+            SendError::Unsure { cause: format!("the connection broke before the answer: {}", safe(token, &innermost(&**network))) }
+        }
+        RequestError::InvalidJson { raw, .. } if raw.trim_start().starts_with('<') || raw.contains(r#""ok":false"#) => {
+            later(None, format!("Telegram answered with something else: {}", safe(token, raw)))
+        }
+        RequestError::InvalidJson { raw, .. } => {
+            SendError::Unsure { cause: format!("Telegram's answer cannot be read: {:?}", safe(token, raw)) }
+        }
+        RequestError::Io(error) => SendError::Unsure { cause: safe(token, &error.to_string()) },
     }
+}
 
-    /// By the description, since the client keeps no status code.
-    fn classify_api(&self, description: &str) -> SendError {
-        let cause = format!("Telegram says: {}", self.safe(description));
-        let starts = |word: &str| description.to_ascii_lowercase().starts_with(word);
-        let has = |word: &str| description.to_ascii_lowercase().contains(word);
-        if starts("too many requests") {
-            let seconds = description.split(|c: char| !c.is_ascii_digit()).find_map(|digits| digits.parse().ok());
-            return SendError::Later { after: seconds.map(Duration::from_secs), cause };
-        }
-        let mend = ["forbidden", "unauthorized", "invalid bot token", "not found"];
-        if mend.into_iter().any(starts)
-            || ["chat not found", "deactivated", "administrator rights", "not enough rights", "peer_id_invalid"].into_iter().any(has)
-        {
-            return SendError::Broken { cause };
-        }
-        if starts("bad request") { SendError::Never { cause } } else { SendError::Later { after: None, cause } }
+/// By the description, since the client keeps no status code.
+fn classify_api(token: &Secret, description: &str) -> SendError {
+    let cause = format!("Telegram says: {}", safe(token, description));
+    let starts = |word: &str| description.to_ascii_lowercase().starts_with(word);
+    let has = |word: &str| description.to_ascii_lowercase().contains(word);
+    if starts("too many requests") {
+        let seconds = description.split(|c: char| !c.is_ascii_digit()).find_map(|digits| digits.parse().ok());
+        return SendError::Later { after: seconds.map(Duration::from_secs), cause };
     }
+    let mend = ["forbidden", "unauthorized", "invalid bot token", "not found"];
+    if mend.into_iter().any(starts)
+        || ["chat not found", "deactivated", "administrator rights", "not enough rights", "peer_id_invalid"].into_iter().any(has)
+    {
+        return SendError::Broken { cause };
+    }
+    if starts("bad request") { SendError::Never { cause } } else { SendError::Later { after: None, cause } }
+}
 
-    /// What a server or library said, without the token, on one short line.
-    fn safe(&self, text: &str) -> String {
-        shortened(&visible(&self.token.scrub(text)), 200).into_owned()
-    }
+/// What a server or library said, without the token, on one short line.
+fn safe(token: &Secret, text: &str) -> String {
+    shortened(&visible(&token.scrub(text)), 200).into_owned()
 }
 
 fn looks_like_token(token: &str) -> bool {
@@ -244,8 +248,8 @@ fn parse_url(text: &str) -> Result<reqwest::Url, Problem> {
     }
 }
 
-fn client(proxy: Option<&Secret>, at: &BuildContext) -> Result<reqwest::Client, Problem> {
-    let tls = at.net.tls(&TlsPolicy::default()).map_err(|error| Problem::new(error.to_string()))?;
+fn client(proxy: Option<&Secret>, net: &Net) -> Result<reqwest::Client, Problem> {
+    let tls = net.tls(&TlsPolicy::default()).map_err(|error| Problem::new(error.to_string()))?;
     let builder = reqwest::Client::builder().connect_timeout(CONNECT).timeout(TOTAL).tcp_nodelay(true).no_proxy();
     let mut builder = builder.use_preconfigured_tls(tls.as_ref().clone());
     if let Some(proxy) = proxy {

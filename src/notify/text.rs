@@ -5,6 +5,7 @@ pub mod sample;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use reqwest::Url;
 use serde::Serialize;
 
 use super::{Limits, Measure, Message};
@@ -54,6 +55,8 @@ impl Texts {
 pub struct Words {
     language: Language,
     texts: Texts,
+    /// Where people reach the page.
+    page: Option<Url>,
 }
 
 impl Words {
@@ -64,7 +67,12 @@ impl Words {
         };
         let [failed, recovered, reminder, digest] = source.map(Template::compile);
         let texts = Texts { failed: Some(failed?), recovered: Some(recovered?), reminder: Some(reminder?), digest: Some(digest?) };
-        Ok(Self { language, texts })
+        Ok(Self { language, texts, page: None })
+    }
+
+    /// The same, with links to the page at this address.
+    pub fn linked(self, page: Option<Url>) -> Self {
+        Self { page, ..self }
     }
 
     /// The message for a channel. The first of `own` that has a text of this kind gives the words; one that
@@ -133,13 +141,31 @@ impl Words {
             failing: notice.failing,
             total: notice.total,
             repeat: notice.repeat,
-            link: None,
+            link: self.link(notice),
             over: notice.incidents.iter().filter(|incident| incident.until.is_some()).count(),
             more: notice.incidents.len() - incidents.len(),
             alike,
             first: notice.incidents.first().map(|incident| self.incident(incident)),
             incidents,
         }
+    }
+
+    /// To the story of one incident, or to what fails of the check.
+    fn link(&self, notice: &Notice) -> Option<String> {
+        let page = self.page.as_ref()?;
+        let mut link = page.clone();
+        match (&notice.incidents[..], &notice.checks[..]) {
+            ([incident], _) => {
+                link.path_segments_mut().ok()?.pop_if_empty().push("incident");
+                link.query_pairs_mut().append_pair("number", &incident.id.to_string());
+            }
+            (_, [check]) => {
+                link.path_segments_mut().ok()?.pop_if_empty().push("check");
+                link.query_pairs_mut().append_pair("name", check);
+            }
+            _ => {}
+        }
+        Some(link.into())
     }
 
     fn listed(&self, incident: &NoticeIncident, alone: bool) -> ListedFacts {
@@ -218,7 +244,7 @@ struct Facts<'a> {
     failing: usize,
     total: usize,
     repeat: bool,
-    link: Option<&'a str>,
+    link: Option<String>,
     over: usize,
     more: usize,
     alike: bool,
@@ -336,7 +362,8 @@ const ENGLISH: [&str; 4] = [
 {%- endfor %}{% if more %}
 … and {{ more }} more{% endif %}
 {%- endif %}{% if comment %}
-{{ comment }}{% endif %}"#,
+{{ comment }}{% endif %}{% if link %}
+{{ link }}{% endif %}"#,
     // recovered
     r#"✅ {{ host }} · {{ check }}{% if total > 1 %}: {{ count }} of {{ count + failing }}{% endif %} recovered after {{ duration }}{% if repeat %} (may be a repeat){% endif %}
 {%- if alike %}
@@ -349,20 +376,23 @@ was: {{ reason }} · {{ since|clock }} to {{ until|clock }} · #{{ id }}{% if co
 {% if i.label %}{{ i.label }} {% endif %}was: {{ i.reason }} · {{ i.since|clock }} to {{ i.until|clock }} · #{{ i.id }}
 {%- endfor %}{% if more %}
 … and {{ more }} more{% endif %}
-{%- endif %}"#,
+{%- endif %}{% if link %}
+{{ link }}{% endif %}"#,
     // reminder
     r#"🔁 {{ host }} · {{ check }}{% if total > 1 %}: {{ count }} of {{ total }}{% endif %} still failing for {{ duration }}
 {%- for i in incidents %}
 {% if i.label %}{{ i.label }}: {% endif %}{{ i.reason }} · since {{ i.since|clock }} · #{{ i.id }}
 {%- endfor %}{% if more %}
 … and {{ more }} more{% endif %}{% if comment %}
-{{ comment }}{% endif %}"#,
+{{ comment }}{% endif %}{% if link %}
+{{ link }}{% endif %}"#,
     // digest
     r#"{% if over < incidents|length + more %}🔴{% else %}📋{% endif %} {{ host }} · {{ check }}{% if over == incidents|length + more %}: failed and recovered before you could be told{% else %}, while you could not be reached: {{ incidents|length + more }} failed, {{ over }} of them are over{% endif %}{% if repeat %} (may be a repeat){% endif %}
 {%- for i in incidents %}
 {% if i.label %}{{ i.label }}: {% endif %}{{ i.reason }} · {% if i.until %}{{ i.since|clock }} to {{ i.until|clock }} ({{ i.duration }}){% else %}since {{ i.since|clock }}, still failing{% endif %} · #{{ i.id }}
 {%- endfor %}{% if more %}
-… and {{ more }} more{% endif %}"#,
+… and {{ more }} more{% endif %}{% if link %}
+{{ link }}{% endif %}"#,
 ];
 
 const RUSSIAN: [&str; 4] = [
@@ -379,7 +409,8 @@ const RUSSIAN: [&str; 4] = [
 {%- endfor %}{% if more %}
 … и ещё {{ more }}{% endif %}
 {%- endif %}{% if comment %}
-{{ comment }}{% endif %}"#,
+{{ comment }}{% endif %}{% if link %}
+{{ link }}{% endif %}"#,
     // recovered
     r#"✅ {{ host }} · {{ check }}: снова в порядке{% if total > 1 %} {{ count }} из {{ count + failing }}{% endif %}, сбой длился {{ duration }}{% if repeat %} (возможен повтор){% endif %}
 {%- if alike %}
@@ -392,20 +423,23 @@ const RUSSIAN: [&str; 4] = [
 {% if i.label %}{{ i.label }}, {% endif %}было: {{ i.reason }} · с {{ i.since|clock }} до {{ i.until|clock }} · #{{ i.id }}
 {%- endfor %}{% if more %}
 … и ещё {{ more }}{% endif %}
-{%- endif %}"#,
+{%- endif %}{% if link %}
+{{ link }}{% endif %}"#,
     // reminder
     r#"🔁 {{ host }} · {{ check }}: сбой{% if total > 1 %} у {{ count }} из {{ total }}{% endif %} длится уже {{ duration }}
 {%- for i in incidents %}
 {% if i.label %}{{ i.label }}: {% endif %}{{ i.reason }} · с {{ i.since|clock }} · #{{ i.id }}
 {%- endfor %}{% if more %}
 … и ещё {{ more }}{% endif %}{% if comment %}
-{{ comment }}{% endif %}"#,
+{{ comment }}{% endif %}{% if link %}
+{{ link }}{% endif %}"#,
     // digest
     r#"{% if over < incidents|length + more %}🔴{% else %}📋{% endif %} {{ host }} · {{ check }}{% if over == incidents|length + more %}: сбой прошёл раньше, чем о нём можно было сообщить{% else %}, пока вам нельзя было сообщить: сбоев {{ incidents|length + more }}, из них прошли {{ over }}{% endif %}{% if repeat %} (возможен повтор){% endif %}
 {%- for i in incidents %}
 {% if i.label %}{{ i.label }}: {% endif %}{{ i.reason }} · с {{ i.since|clock }}{% if i.until %} до {{ i.until|clock }} ({{ i.duration }}){% else %}, ещё длится{% endif %} · #{{ i.id }}
 {%- endfor %}{% if more %}
-… и ещё {{ more }}{% endif %}"#,
+… и ещё {{ more }}{% endif %}{% if link %}
+{{ link }}{% endif %}"#,
 ];
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ async fn heard_with(schedules: Vec<Schedule>, edits: Vec<(u64, Vec<Schedule>)>, 
     tokio::spawn(async move {
         for (at, schedules) in edits {
             sleep_until(start + Duration::from_millis(at)).await;
-            edits_to.send(schedules).await.unwrap();
+            edits_to.send(Order::TakeUp(schedules)).await.unwrap();
         }
         // Its end is the end of the watch.
         std::future::pending::<()>().await;
@@ -159,4 +159,49 @@ async fn an_edited_list_adds_drops_and_doubles_nothing() {
     assert!(times("goes").iter().all(|at| *at <= 3000) && times("goes").len() >= 2);
     assert!((3000..5000).contains(&times("new")[0]) && times("new").len() >= 4);
     assert!(times("slow").windows(2).all(|pair| pair[1] - pair[0] >= 2500), "a run under way is not doubled: {:?}", times("slow"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_looks_when_it_is_asked_to_and_keeps_its_times() {
+    let (orders_to, orders) = mpsc::channel(1);
+    let (sender, mut reports) = mpsc::channel::<Finished>(1000);
+    let start = Instant::now();
+    let heard = tokio::spawn(async move {
+        let mut looks = Vec::new();
+        while let Some(finished) = reports.recv().await {
+            if &*finished.check == "a" {
+                looks.push((start.elapsed().as_millis(), (finished.next - start).as_millis()));
+            }
+        }
+        looks
+    });
+    let runner = tokio::spawn(run(
+        vec![schedule("a", "x", 60_000, 0, false), schedule("slow", "y", 60_000, 1500, false)],
+        orders,
+        sender,
+        CancellationToken::new(),
+    ));
+    let order = |check: &'static str, at: u64| {
+        let orders_to = orders_to.clone();
+        async move {
+            sleep_until(start + Duration::from_millis(at)).await;
+            let (answer, answered) = oneshot::channel();
+            orders_to.send(Order::LookNow { check: check.into(), answer }).await.unwrap();
+            answered.await.unwrap()
+        }
+    };
+    assert_eq!(order("a", 30_000).await, Woken::Looks);
+    assert_eq!(order("a", 30_900).await, Woken::JustLooked);
+    assert_eq!(order("slow", 31_000).await, Woken::Looks);
+    assert_eq!(order("slow", 32_400).await, Woken::LooksAlready);
+    assert_eq!(order("slow", 33_000).await, Woken::Looks, "it is over, and began long enough ago");
+    assert_eq!(order("nobody", 33_000).await, Woken::Unknown);
+    sleep_until(start + Duration::from_secs(300)).await;
+    runner.abort();
+    let looks = heard.await.unwrap();
+    let asked = looks.iter().position(|(at, _)| *at == 30_000).unwrap();
+    assert!(asked > 0 && looks.len() > 5);
+    let next = looks[asked - 1].1;
+    assert_eq!(looks[asked].1, next, "its next time stays: {looks:?}");
+    assert!(looks[asked + 1].0 == next && looks[asked + 2].0 == next + 60_000, "{looks:?}");
 }

@@ -17,7 +17,13 @@ use crate::domain::state::State;
 use crate::domain::time::Steady;
 
 /// What leads from each version of the tables to the next.
-const MIGRATIONS: &[&str] = &[include_str!("tables/1.sql"), include_str!("tables/2.sql"), include_str!("tables/3.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("tables/1.sql"),
+    include_str!("tables/2.sql"),
+    include_str!("tables/3.sql"),
+    include_str!("tables/4.sql"),
+    include_str!("tables/5.sql"),
+];
 /// How long another program may keep the file to itself.
 const LOCKED: Duration = Duration::from_secs(2);
 

@@ -3,6 +3,7 @@
 //! The [`Store`] takes changes without waiting; a writer of its own makes each batch durable in one transaction.
 //! While the file cannot be written the changes wait in memory, the last one about each thing, and everything goes on.
 
+pub mod accounts;
 mod file;
 pub mod history;
 mod lock;

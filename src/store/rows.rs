@@ -14,6 +14,7 @@ use sqlx::{Connection, Row};
 
 use super::file::Kept;
 use super::pending::Pending;
+use crate::domain::acknowledgement::Acknowledgement;
 use crate::domain::incident::{ClosedBy, Closing, Incident, IncidentId};
 use crate::domain::lane::Refusals;
 use crate::domain::ledger::{Entry, Told};
@@ -78,7 +79,7 @@ pub async fn write(connection: &mut SqliteConnection, batch: &Pending) -> Result
         ),
         (
             "REPLACE INTO incidents SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8, \
-             value->>9, value->>10, value->>11, value->>12, value->>13 FROM json_each(?)",
+             value->>9, value->>10, value->>11, value->>12, value->>13, value->>14, value->>15, value->>16 FROM json_each(?)",
             batch.incidents.values().flatten().map(|(check, incident)| incident_row(check, incident)).collect(),
         ),
         (
@@ -238,6 +239,9 @@ fn incident_row(check: &Arc<str>, incident: &Incident) -> Value {
         incident.since.timestamp_micros(),
         incident.closed.map(|closing| closing.at.timestamp_micros()),
         incident.closed.map(|closing| word(CLOSED_BY, closing.by)),
+        incident.acknowledged.as_ref().map(|taken| &taken.by),
+        incident.acknowledged.as_ref().map(|taken| taken.at.timestamp_micros()),
+        incident.acknowledged.as_ref().map(|taken| &taken.note),
     ])
 }
 
@@ -245,6 +249,14 @@ fn incident(row: &SqliteRow) -> Result<Incident, sqlx::Error> {
     let closed = match row.try_get::<Option<i64>, _>(12)? {
         Some(at) => Some(Closing { at: instant(at)?, by: meaning(row, 13, CLOSED_BY)? }),
         None => None,
+    };
+    let acknowledged = match (row.try_get::<Option<String>, _>(14)?, row.try_get::<Option<i64>, _>(15)?) {
+        (Some(by), Some(at)) => Some(Acknowledgement {
+            by: by.into(),
+            at: instant(at)?,
+            note: row.try_get::<Option<String>, _>(16)?.unwrap_or_default().into(),
+        }),
+        _ => None,
     };
     Ok(Incident {
         id: row.try_get::<i64, _>(0)? as u64,
@@ -258,6 +270,7 @@ fn incident(row: &SqliteRow) -> Result<Incident, sqlx::Error> {
         failures: row.try_get(10)?,
         since: instant(row.try_get(11)?)?,
         closed,
+        acknowledged,
     })
 }
 

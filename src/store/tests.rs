@@ -84,7 +84,7 @@ struct Happening {
 
 fn happenings() -> impl Strategy<Value = Vec<Happening>> {
     let targets = prop::collection::vec((0..6u8, 0..100u8), 0..4);
-    let happening = (0..4000u64, 0..12u8, targets).prop_map(|(after, what, targets)| Happening { after, what, targets });
+    let happening = (0..4000u64, 0..14u8, targets).prop_map(|(after, what, targets)| Happening { after, what, targets });
     prop::collection::vec(happening, 1..60)
 }
 
@@ -119,6 +119,8 @@ fn live(happenings: &[Happening]) -> (Engine, Vec<Vec<Change>>, Now) {
                 Input::Silence(Silence { id: 0, scope, since: until, until, by: "ann".into(), comment: "move".into() })
             }
             11 => Input::Unsilence(targets.len() as u64),
+            12 => Input::Acknowledge { incidents: (1..=targets.len() as u64).collect(), by: "ann".into(), note: "on it".into() },
+            13 => Input::Unacknowledge { incidents: (1..=targets.len() as u64).collect(), by: "ann".into() },
             what => match sent.pop() {
                 Some(dispatch) if *what == 8 => Input::Delivered { dispatch, outcome: Delivery::Taken },
                 Some(dispatch) => Input::Delivered { dispatch, outcome: Delivery::Later { after: None, cause } },

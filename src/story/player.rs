@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::domain::engine::{Delivery, Dispatch, Effect, Engine, Event, Input};
+use crate::domain::incident::IncidentId;
 use crate::domain::plan::Held;
 use crate::domain::silence::Silence;
 use crate::domain::state::State;
@@ -107,6 +108,20 @@ impl<'a> Player<'a> {
         named.into_iter().for_each(|id| self.step(Input::Unsilence(id)));
     }
 
+    /// By whom and with what words; by nobody it is given back.
+    pub fn acknowledge(&mut self, which: &str, by: Option<(&str, &str)>) {
+        match self.engine.open_incidents(which) {
+            Ok(incidents) => {
+                let incidents = incidents.into_iter().collect();
+                self.step(match by {
+                    Some((by, note)) => Input::Acknowledge { incidents, by: by.into(), note: note.into() },
+                    None => Input::Unacknowledge { incidents, by: "someone".into() },
+                });
+            }
+            Err(error) => self.tell(error),
+        }
+    }
+
     fn instant(&self) -> Now {
         Now { wall: self.now, steady: Steady((self.now - self.start).to_std().unwrap_or_default()) }
     }
@@ -165,6 +180,11 @@ impl<'a> Player<'a> {
                 let until = self.start + until.0;
                 self.tell(format!("{channel} held by a storm until {}", self.clock(until)));
             }
+            Event::Acknowledged { incidents, by, note } => {
+                let note = if note.is_empty() { String::new() } else { format!(": {note}") };
+                self.tell(format!("{} acknowledged by {by}{note}", numbers(incidents)));
+            }
+            Event::Unacknowledged { incidents, .. } => self.tell(format!("{} not acknowledged any more", numbers(incidents))),
             Event::NotOpened { check, parent, count } => self.tell(format!("{check} opens nothing for {count}: {parent} is False")),
             Event::OverUntold { channel, incident, .. } => self.tell(format!("{channel} never told of #{incident}")),
             _ => {}
@@ -184,6 +204,11 @@ impl<'a> Player<'a> {
             false => local.format("%Y-%m-%d %H:%M:%S").to_string(),
         }
     }
+}
+
+/// `#1 #2`
+fn numbers(incidents: &[IncidentId]) -> String {
+    incidents.iter().map(|id| format!("#{id}")).collect::<Vec<_>>().join(" ")
 }
 
 /// `ops failed 10.0.0.7 #1: no reply; 2 of 3 fail (may be a repeat) - not taken`

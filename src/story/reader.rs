@@ -43,6 +43,12 @@ impl Reader<'_> {
             let (about, lasting) = rest.rsplit_once(" for ").ok_or("a silence is `silence CHECK for 2h`")?;
             return Ok(vec![step(at, What::Silence { about: about.to_owned(), lasting: Period::parse(lasting)?.0 })]);
         }
+        if let Some(which) = rest.strip_prefix("unack ") {
+            return Ok(vec![step(at, What::Unacknowledge { which: which.to_owned() })]);
+        }
+        if let Some(rest) = rest.strip_prefix("ack ") {
+            return Ok(vec![step(at, acknowledgement(rest))]);
+        }
         if let Some((channel, answer)) = rest.split_once(" answers ") {
             let answer = delivery(answer)?;
             return Ok(vec![step(at, What::Answer { channel: channel.to_owned(), answer })]);
@@ -73,6 +79,14 @@ impl Reader<'_> {
         let at = self.zone.from_local_datetime(&local).earliest().ok_or("there is no such time on that day")?;
         Ok((at.with_timezone(&Utc), rest.trim()))
     }
+}
+
+/// `#1`, `#1 by anna` or `#1 by anna: on it`
+fn acknowledgement(text: &str) -> What {
+    let (which, rest) = text.split_once(" by ").unwrap_or((text, "someone"));
+    let (by, note) = rest.split_once(':').unwrap_or((rest, ""));
+    let note = note.trim().trim_matches('"');
+    What::Acknowledge { which: which.trim().to_owned(), by: by.trim().to_owned(), note: note.to_owned() }
 }
 
 /// `x5 30s rest`

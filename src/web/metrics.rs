@@ -86,6 +86,13 @@ impl Collector for Watch {
         gauges(out, "incidents_open", "Rules on targets that are False", None, [(Vec::new(), own.incidents as f64)])?;
         gauges(out, "trouble", "What the watch itself is in trouble with", None, [(Vec::new(), own.trouble as f64)])?;
         gauges(out, "silences", "Silences that are not over", None, [(Vec::new(), own.silences as f64)])?;
+        let switch = |good: bool| [(Vec::new(), f64::from(u8::from(good)))];
+        gauges(out, "state_up", "1: what must not be forgotten can be written", None, switch(own.state))?;
+        if let Some(history) = &own.history {
+            gauges(out, "history_up", "1: history can be written", None, switch(history.good))?;
+            gauges(out, "history_waiting", "Numbers that wait for history in memory", None, [(Vec::new(), history.waiting as f64)])?;
+            gauges(out, "history_spool", "What waits for history on the disk", Some(Unit::Bytes), [(Vec::new(), history.spooled as f64)])?;
+        }
         gauges(out, "resident_memory", "Memory of the process", Some(Unit::Bytes), [(Vec::new(), own.memory as f64)])?;
         gauges(out, "start_time", "When the watch began, since 1970", Some(Unit::Seconds), [(Vec::new(), own.since as f64)])
     }

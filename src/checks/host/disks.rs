@@ -35,7 +35,12 @@ impl Disks {
     }
 
     pub fn count(&self, root: &Root) -> usize {
-        self.chosen.as_ref().map_or_else(|| local_disks(root, &mounts(root)).len(), Vec::len)
+        self.paths(root).len()
+    }
+
+    /// What would be read now.
+    pub fn paths(&self, root: &Root) -> Vec<String> {
+        self.chosen.clone().unwrap_or_else(|| local_disks(root, &mounts(root)))
     }
 
     /// One reading for each disk, all within `within`, whichever of them hangs.

@@ -6,7 +6,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -59,6 +59,11 @@ pub struct Host {
     /// Where the root folder of the machine stands: `/host` in a container that has it mounted there, with its `/proc`.
     #[serde(default = "top")]
     root: PathBuf,
+}
+
+/// The mount points that are measured where a section names none; `root` is `/` but in tests.
+pub fn local_disks(root: &Path) -> Vec<String> {
+    Disks::new(None).paths(&Root(root.to_owned()))
 }
 
 fn top() -> PathBuf {

@@ -1,4 +1,4 @@
-//! What we ask of the kernel for an ICMP socket, besides what surge-ping does: the one place of `unsafe`.
+//! What we ask of the kernel for an ICMP socket, besides what surge-ping does.
 
 #![allow(unsafe_code)]
 

@@ -190,3 +190,62 @@ fn shows_the_token_nowhere() {
     assert!(!format!("{settings:?}").contains("CANARY"));
     let _ = Arc::new(settings);
 }
+
+/// What a finder hears of these updates, and how the next question goes on.
+async fn heard(updates: serde_json::Value, steps: &str) -> (Vec<String>, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let updates = updates.as_array().unwrap().clone();
+    let bot = Shared::new(FakeBot { updates, ..FakeBot::default() });
+    tokio::spawn(bot_api::serve(listener, bot.clone()));
+    let mut finder = Finder::new(Secret::new(CANARY.into()), Some(&url), None, &Net::new()).map_err(|problem| problem.message).unwrap();
+    let chats = finder.chats(Duration::ZERO).await.unwrap();
+    let chats = chats.into_iter().map(|chat| format!("{} {:?} {}", chat.id, chat.topic, chat.name)).collect();
+    bot.lock().polls = plan(steps).unwrap();
+    let next = match finder.chats(Duration::ZERO).await {
+        Ok(chats) => format!("{} more", chats.len()),
+        Err(error) => format!("{error:?}"),
+    };
+    assert!(!next.contains("CANARY"), "{next}");
+    (chats, next)
+}
+
+#[tokio::test]
+async fn finds_the_chats_that_wrote() {
+    let forum = serde_json::json!({ "id": -100, "type": "supergroup", "title": "Ops", "is_forum": true });
+    let anna = serde_json::json!({ "id": 7, "type": "private", "first_name": "Anna", "last_name": "K", "username": "anna" });
+    let from = serde_json::json!({ "id": 7, "is_bot": false, "first_name": "Anna" });
+    let me = serde_json::json!({ "id": 1, "is_bot": true, "first_name": "Mock", "username": "mock_bot" });
+    let updates = serde_json::json!([
+        { "update_id": 5, "message": { "message_id": 1, "date": 1, "chat": forum, "from": from, "text": "/start" } },
+        { "update_id": 6, "message": { "message_id": 2, "date": 1, "chat": anna, "from": from, "text": "hello" } },
+        { "update_id": 7, "channel_post": { "message_id": 3, "date": 1, "chat": { "id": -300, "type": "channel", "title": "News", "username": "news" }, "text": "x" } },
+        { "update_id": 8, "message": { "message_id": 4, "date": 1, "chat": forum, "from": from, "text": "/start", "message_thread_id": 9, "is_topic_message": true } },
+        { "update_id": 9, "my_chat_member": { "chat": { "id": -400, "type": "group", "title": "New" }, "from": from, "date": 1,
+            "old_chat_member": { "status": "left", "user": me }, "new_chat_member": { "status": "member", "user": me } } },
+        { "update_id": 10, "something_new": { "chat": { "id": 1 } } },
+    ]);
+    let (chats, next) = heard(updates, "").await;
+    assert_eq!(
+        chats,
+        ["-100 Some(9) the group Ops", "7 None Anna K (@anna)", "-300 None the channel News (@news)", "-400 None the group New"]
+    );
+    assert_eq!(next, "0 more", "what was seen is not asked for again");
+}
+
+#[tokio::test]
+async fn says_why_it_hears_nothing() {
+    for (steps, expect) in [
+        ("401=Unauthorized", r#"Refused("Telegram says: Invalid bot token")"#),
+        (
+            "409=Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
+            r#"Taken("another program is given the messages of this bot (Conflict: terminated by other getUpdates request; make sure that only one bot instance is running)")"#,
+        ),
+        ("429:3", r#"Later(Some(3s), "Telegram asks to wait 3 s")"#),
+        ("empty", r#"Later(None, "Telegram's answer cannot be read: \"\"")"#),
+    ] {
+        let (chats, next) = heard(serde_json::json!([]), steps).await;
+        assert!(chats.is_empty());
+        assert_eq!(next, expect);
+    }
+}

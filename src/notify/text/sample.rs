@@ -11,7 +11,7 @@ use crate::domain::reading::Target;
 use crate::domain::rule::Unit;
 use crate::domain::watch::Severity;
 use crate::notify::{Limits, Measure, Message};
-use crate::settings::template::Escape;
+use crate::settings::template::{Escape, escape_html};
 
 const LIMITS: Limits = Limits { length: 4096, measure: Measure::Bytes, escape: Escape::None };
 
@@ -31,8 +31,18 @@ pub fn messages() -> Result<Vec<(&'static str, Message)>, String> {
     Ok(cases.into_iter().map(message).collect())
 }
 
-/// The names and values of a test message.
-pub fn test_facts(host: &str, now: DateTime<Utc>) -> Value {
+/// What shows whether a channel works: a line that names this machine, or a text of one's own.
+pub fn test_message(host: &str, text: Option<&str>, escape: Escape, now: DateTime<Utc>) -> Message {
+    let own = || format!("👋 {host}: a test message from vakhta {}. This channel works.", env!("CARGO_PKG_VERSION"));
+    let plain = text.map_or_else(own, str::to_owned);
+    let text = match escape {
+        Escape::Html => escape_html(&plain),
+        Escape::None | Escape::Json => plain.clone(),
+    };
+    Message { text, plain, quiet: false, key: format!("test-{}", now.timestamp()), facts: test_facts(host, now) }
+}
+
+fn test_facts(host: &str, now: DateTime<Utc>) -> Value {
     let notice = Notice { host: host.into(), ..notice(Kind::Failed, 1, Some(75.2), now) };
     let mut facts = Words::new(Language::English).map(|words| words.message(&notice, &[], LIMITS).0.facts).unwrap_or_default();
     facts["kind"] = "test".into();

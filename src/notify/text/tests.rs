@@ -55,6 +55,22 @@ fn check(language: Language, notice: &Notice, expect: Expect) {
 }
 
 #[test]
+fn ends_with_a_link_where_people_reach_a_page() {
+    let linked = |notice: &Notice, page: &str, limits| {
+        let words = words(Language::English).linked(Some(page.parse().unwrap()));
+        words.message(notice, &[], limits).0.text.lines().last().unwrap_or_default().to_owned()
+    };
+    let one = notice(Kind::Failed, &[("10.0.0.7", "")], "no reply");
+    assert_eq!(linked(&one, "https://watch.example", CONSOLE), "https://watch.example/incident?number=1042");
+    assert_eq!(linked(&one, "https://example.com/watch/", TELEGRAM), "https://example.com/watch/incident?number=1042");
+    let mut two = notice(Kind::Recovered, &[("10.0.0.7", ""), ("10.0.0.8", "")], "no reply");
+    two.checks = vec!["a & \"b\"/ж".into()];
+    assert_eq!(linked(&two, "http://10.0.0.1:8080", CONSOLE), "http://10.0.0.1:8080/check?name=a+%26+%22b%22%2F%D0%B6");
+    two.checks.push("another".into());
+    assert_eq!(linked(&two, "http://10.0.0.1:8080", CONSOLE), "http://10.0.0.1:8080/");
+}
+
+#[test]
 fn tells_of_many_alike_in_one_line() {
     let targets = [("10.0.0.7", "till 3"), ("10.0.0.8", "")];
     check(

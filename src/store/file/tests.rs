@@ -31,14 +31,15 @@ async fn an_older_file_is_migrated_with_a_copy_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let (file, _) = StateFile::open(folder.path(), instant()).await.unwrap();
     file.close().await;
-    let next = [MIGRATIONS[0], MIGRATIONS[1], MIGRATIONS[2], "CREATE TABLE later (id INTEGER PRIMARY KEY) STRICT;"];
+    let next = [MIGRATIONS, &["CREATE TABLE later (id INTEGER PRIMARY KEY) STRICT;"]].concat();
+    let (known, newer) = (MIGRATIONS.len() as u32, next.len() as u32);
     let (file, _) = StateFile::open_with(folder.path(), instant(), &next).await.unwrap();
     file.close().await;
     assert_eq!(rows(folder.path(), "SELECT name FROM sqlite_schema WHERE name = 'later'").await, ["later"]);
-    assert_eq!(version_in_header(&folder.path().join(FILE)), 4);
-    assert_eq!(version_in_header(&folder.path().join("state.db.version-3")), 3);
+    assert_eq!(version_in_header(&folder.path().join(FILE)), newer);
+    assert_eq!(version_in_header(&folder.path().join(format!("state.db.version-{known}"))), known);
     let refused = StateFile::open(folder.path(), instant()).await.err().unwrap().to_string();
-    assert_eq!(refused, "version 4 of its tables is newer than 3");
+    assert_eq!(refused, format!("version {newer} of its tables is newer than {known}"));
 }
 
 #[tokio::test]
@@ -46,7 +47,7 @@ async fn a_migration_that_fails_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (file, _) = StateFile::open(folder.path(), instant()).await.unwrap();
     file.close().await;
-    let next = [MIGRATIONS[0], MIGRATIONS[1], MIGRATIONS[2], "CREATE TABLE later (id INTEGER PRIMARY KEY) STRICT; DROP TABLE nowhere;"];
+    let next = [MIGRATIONS, &["CREATE TABLE later (id INTEGER PRIMARY KEY) STRICT; DROP TABLE nowhere;"]].concat();
     assert!(StateFile::open_with(folder.path(), instant(), &next).await.is_err());
     let (file, _) = StateFile::open(folder.path(), instant()).await.unwrap();
     file.close().await;

@@ -20,7 +20,7 @@ use waiting::ROOM;
 
 /// Records of so long are one batch, or so many numbers; looks alone wait longer, so that an idle machine sleeps.
 const GATHER: Duration = Duration::from_secs(1);
-const GATHER_LOOKS: Duration = Duration::from_secs(10);
+const GATHER_LOOKS: Duration = Duration::from_secs(15);
 const ENOUGH: usize = 50_000;
 /// What is on its way for longer, and what comes meanwhile, is also put where a crash cannot lose it.
 const SLOW: Duration = Duration::from_secs(2);
@@ -87,6 +87,7 @@ pub async fn run(
         }
         keeper.lost += waiting.dropped.swap(0, Ordering::Relaxed) as u64;
         keeper.go_on().await;
+        waiting.spooled.store(keeper.spool.as_ref().map_or(0, Spool::bytes), Ordering::Relaxed);
     }
     keeper.end().await;
 }

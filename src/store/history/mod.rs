@@ -15,7 +15,7 @@ mod write;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -87,6 +87,17 @@ struct Waiting {
     numbers: AtomicUsize,
     /// Numbers that were dropped because too many waited.
     dropped: AtomicUsize,
+    /// Bytes that wait in the spool.
+    spooled: AtomicI64,
+}
+
+/// How far history is behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Numbers that wait in memory.
+    pub waiting: usize,
+    /// Bytes that wait in the spool.
+    pub spooled: u64,
 }
 
 impl History {
@@ -112,6 +123,11 @@ impl History {
         }
         // The keeper ends only with the watch.
         let _ = self.records.send(record);
+    }
+
+    pub fn backlog(&self) -> Backlog {
+        let spooled = self.waiting.spooled.load(Ordering::Relaxed).unsigned_abs();
+        Backlog { waiting: self.waiting.numbers.load(Ordering::Relaxed), spooled }
     }
 
     /// Why nothing was written for a while, if so; a change of it can be waited for.

@@ -79,10 +79,19 @@ pub struct IncidentFilter<'a> {
     pub target: Option<&'a str>,
     /// The kind of the check.
     pub kind: Option<&'a str>,
+    pub severity: Option<&'a str>,
+    /// The number on its machine.
+    pub number: Option<i64>,
+    /// Those with this in the target or its name, whatever the case of ASCII letters.
+    pub text: Option<&'a str>,
     /// Those that began then or later, in milliseconds since 1970.
     pub since: Option<i64>,
+    /// Those that began before.
+    pub before: Option<i64>,
     /// Those that are not over.
     pub open: bool,
+    /// Those that are.
+    pub closed: bool,
 }
 
 /// Which part of a long list, newest first.
@@ -228,19 +237,36 @@ impl Reader {
              i.failures, i.since, i.until, i.closed_by FROM incidents i JOIN hosts h ON h.id = i.host WHERE 1 = 1"
             .to_owned();
         let mut values = Vec::new();
-        let texts = [("i.check_name", filter.check), ("i.target", filter.target), ("i.kind", filter.kind), ("h.name", filter.host)];
+        let texts = [
+            ("i.check_name", filter.check),
+            ("i.target", filter.target),
+            ("i.kind", filter.kind),
+            ("i.severity", filter.severity),
+            ("h.name", filter.host),
+        ];
         for (column, value) in texts {
             if let Some(value) = value {
                 select.push_str(&format!(" AND {column} = ?"));
                 values.push(Value::Text(value));
             }
         }
-        if let Some(since) = filter.since {
-            select.push_str(" AND i.since >= ?");
-            values.push(Value::Integer(since));
+        let numbers = [("i.number =", filter.number), ("i.since >=", filter.since), ("i.since <", filter.before)];
+        for (condition, value) in numbers {
+            if let Some(value) = value {
+                select.push_str(&format!(" AND {condition} ?"));
+                values.push(Value::Integer(value));
+            }
+        }
+        let pattern = filter.text.map(|text| format!("%{}%", escaped(&text.to_ascii_lowercase())));
+        if let Some(pattern) = &pattern {
+            select.push_str(" AND (LOWER(i.target) LIKE ? ESCAPE '!' OR LOWER(i.target_name) LIKE ? ESCAPE '!')");
+            values.extend([Value::Text(pattern), Value::Text(pattern)]);
         }
         if filter.open {
             select.push_str(" AND i.until IS NULL");
+        }
+        if filter.closed {
+            select.push_str(" AND i.until IS NOT NULL");
         }
         if let Some((since, number)) = page.after {
             // The first condition is what the index is good for.
@@ -270,6 +296,17 @@ impl Reader {
         }
         query.fetch_all(&mut self.connection).await
     }
+}
+
+/// As it stands in a pattern of LIKE, where `!` takes the meaning from a sign.
+fn escaped(text: &str) -> String {
+    text.chars().fold(String::new(), |mut escaped, sign| {
+        if "!%_".contains(sign) {
+            escaped.push('!');
+        }
+        escaped.push(sign);
+        escaped
+    })
 }
 
 /// At most as many points as asked for, of equal lengths of time.

@@ -1,85 +1,81 @@
-//! The page: how the watch is, at a glance, and why somebody was or was not told. It only shows; nothing can be changed here.
+//! The page: how the watch is, at a glance; why somebody was or was not told; and what people may do about it. Every
+//! view is whole as the server writes it; the script refreshes it in place, and sends what people ask for to the API.
 
+mod chart;
+mod docs;
+mod links;
+mod russian;
 mod views;
+mod visit;
 mod words;
 
-use std::sync::Arc;
-
-use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
 
-use super::House;
-use crate::control::{Body, Request};
-use crate::journal::{self, EVENTS, Tale, Wanted};
-use words::Tongue;
+use super::routes::Routes;
+use crate::access::Role;
+pub use links::quoted;
+pub use views::login::{first_login, login, nothing};
+pub use visit::shown;
+pub use words::Tongue;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
+const ICON: &str = include_str!("icon.svg");
+const BAD_ICON: &str = include_str!("icon-bad.svg");
+/// Stands in their addresses: browsers keep them for good, and another content has another address.
+const EDITION: u32 = digest(STYLE) ^ digest(SCRIPT).rotate_left(16);
+const FOR_GOOD: &str = "public, max-age=31536000, immutable";
 /// Nothing but what the binary holds, and nobody may frame it.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; \
+    base-uri 'none'; frame-ancestors 'none'";
 
-pub async fn style() -> Response {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
+/// What people see.
+pub fn add(routes: Routes) -> Routes {
+    routes
+        .open(Method::GET, "/page.css", style)
+        .open(Method::GET, "/page.js", script)
+        .open(Method::GET, "/icon.svg", icon)
+        .open(Method::GET, "/icon-bad.svg", bad_icon)
+        .open(Method::GET, "/public", views::public::public)
+        .page(Role::Viewer, Method::GET, "/", views::overview::overview)
+        .page(Role::Viewer, Method::GET, "/check", views::check::check)
+        .page(Role::Viewer, Method::GET, "/target", views::target::target)
+        .page(Role::Viewer, Method::GET, "/chart.json", views::target::numbers)
+        .page(Role::Viewer, Method::GET, "/incidents", views::incidents::incidents)
+        .page(Role::Viewer, Method::GET, "/incident", views::incident::incident)
+        .page(Role::Viewer, Method::GET, "/silences", views::silences::silences)
+        .page(Role::Viewer, Method::GET, "/docs", docs::docs)
+        .page(Role::Viewer, Method::GET, "/account", views::account::account)
+        .page(Role::Admin, Method::GET, "/admin", views::admin::admin)
 }
 
-pub async fn script() -> Response {
-    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT).into_response()
+async fn style() -> Response {
+    kept("text/css; charset=utf-8", STYLE)
 }
 
-/// What fails first, then all checks.
-pub async fn overview(State(house): State<Arc<House>>, headers: HeaderMap) -> Response {
-    let tongue = Tongue::of(&headers);
-    match house.ask(Request::Status).await {
-        Some(Body::Status(status)) => page(StatusCode::OK, views::overview(&status, tongue)),
-        _ => silent(tongue),
+async fn script() -> Response {
+    kept("text/javascript; charset=utf-8", SCRIPT)
+}
+
+async fn icon() -> Response {
+    kept("image/svg+xml", ICON)
+}
+
+async fn bad_icon() -> Response {
+    kept("image/svg+xml", BAD_ICON)
+}
+
+fn kept(kind: &'static str, content: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, FOR_GOOD)], content).into_response()
+}
+
+/// FNV-1a (<http://www.isthe.com/chongo/tech/comp/fnv/>): to tell editions apart, no more.
+const fn digest(text: &str) -> u32 {
+    let (bytes, mut digest, mut index) = (text.as_bytes(), 0x811c_9dc5_u32, 0);
+    while index < bytes.len() {
+        digest = (digest ^ bytes[index] as u32).wrapping_mul(0x0100_0193);
+        index += 1;
     }
-}
-
-#[derive(Debug, Deserialize)]
-pub struct CheckQuery {
-    name: String,
-    #[serde(default)]
-    filter: String,
-}
-
-/// One check and its targets.
-pub async fn check(State(house): State<Arc<House>>, headers: HeaderMap, Query(query): Query<CheckQuery>) -> Response {
-    let tongue = Tongue::of(&headers);
-    let (name, filter) = (query.name, query.filter);
-    match house.ask(Request::Check { name: name.clone(), filter: filter.clone() }).await {
-        Some(Body::Check(check)) => page(StatusCode::OK, views::check(&check, &filter, tongue)),
-        Some(Body::Error(_)) => page(StatusCode::NOT_FOUND, views::nothing(&tongue.no_check(&name), tongue)),
-        _ => silent(tongue),
-    }
-}
-
-#[derive(Debug, Deserialize)]
-pub struct IncidentQuery {
-    number: u64,
-}
-
-/// What was decided about one incident, in order.
-pub async fn incident(State(house): State<Arc<House>>, headers: HeaderMap, Query(query): Query<IncidentQuery>) -> Response {
-    let tongue = Tongue::of(&headers);
-    let folder = house.settings.log_dir.clone();
-    let read = tokio::task::spawn_blocking(move || {
-        let files = journal::files(&folder, EVENTS)?;
-        Tale::read(&files, Wanted::Number(query.number))
-    });
-    match read.await {
-        Ok(Ok(Some(tale))) => page(StatusCode::OK, views::incident(&tale, tongue)),
-        Ok(Ok(None)) => page(StatusCode::NOT_FOUND, views::nothing(&tongue.no_incident(query.number), tongue)),
-        Ok(Err(_)) | Err(_) => page(StatusCode::INTERNAL_SERVER_ERROR, views::nothing(tongue.no_events(), tongue)),
-    }
-}
-
-fn silent(tongue: Tongue) -> Response {
-    page(StatusCode::SERVICE_UNAVAILABLE, views::nothing(tongue.silent(), tongue))
-}
-
-fn page(code: StatusCode, html: maud::Markup) -> Response {
-    let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, POLICY)];
-    (code, headers, html.into_string()).into_response()
+    digest
 }
