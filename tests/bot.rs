@@ -51,6 +51,26 @@ impl FakeBot {
         format!(r#"telegram: {{ token: "4200:CANARY-canary", chat_id: -100123, api_url: "{}" }}"#, self.url)
     }
 
+    /// From now on only this token is right.
+    pub fn knows_only(&self, token: &str) {
+        self.shared.lock().token = Some(token.to_owned());
+    }
+
+    /// Somebody writes to the bot in this chat.
+    pub fn hears_from(&self, chat: &serde_json::Value) {
+        self.shared.lock().wrote(chat);
+    }
+
+    /// How the next questions for messages are answered.
+    pub fn answers_polls(&self, plan: &str) {
+        self.shared.lock().polls.extend(bot_api::plan(plan).unwrap());
+    }
+
+    /// How many of these are still to come.
+    pub fn polls_left(&self) -> usize {
+        self.shared.lock().polls.len()
+    }
+
     /// From now on it takes everything.
     pub fn mend(&self) {
         self.shared.lock().plan.clear();

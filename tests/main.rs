@@ -3,16 +3,20 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+mod acknowledged;
 mod bot;
 mod channels;
 mod command_line;
+mod compose;
 mod examples;
 mod farm;
 mod faults;
 mod heartbeat;
 mod hindsight;
 mod history;
+mod init;
 mod program;
+mod recheck;
 mod requests;
 mod restart;
 mod scenarios;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::program::{PATIENCE, Place, Program};
+use crate::bot::FakeBot;
+use crate::program::{PATIENCE, Place, Program, until};
 use crate::service::Service;
 
 /// systemd's side of the socket.
@@ -41,13 +42,19 @@ impl Manager {
         panic!("no `{what}` in {:?}", self.heard)
     }
 
-    /// Nothing comes for so long; what was on its way does not count.
-    #[track_caller]
-    fn hear_nothing(&self, lasting: Duration) {
+    /// What was said until now does not count.
+    fn forget(&self) {
         let mut buffer = [0; 4096];
         self.socket.set_nonblocking(true).unwrap();
         while self.socket.recv(&mut buffer).is_ok() {}
         self.socket.set_nonblocking(false).unwrap();
+    }
+
+    /// Nothing comes for so long; what was on its way does not count.
+    #[track_caller]
+    fn hear_nothing(&self, lasting: Duration) {
+        let mut buffer = [0; 4096];
+        self.forget();
         self.socket.set_read_timeout(Some(lasting)).unwrap();
         let heard = self.socket.recv(&mut buffer).map(|size| String::from_utf8_lossy(&buffer[..size]).into_owned());
         assert!(heard.is_err(), "{heard:?}");
@@ -108,6 +115,47 @@ fn a_watch_that_stands_still_is_not_alive() {
     systemd.hear_nothing(Duration::from_millis(300));
     program.signal(Signal::CONT);
     systemd.hear("WATCHDOG=1");
+    program.stop();
+}
+
+/// Five signs of life, one after the other.
+#[track_caller]
+fn lives_on(systemd: &mut Manager) {
+    systemd.forget();
+    (0..5).for_each(|_| drop(systemd.hear("WATCHDOG=1")));
+}
+
+#[test]
+fn a_channel_that_never_answers_is_no_end_of_life() {
+    let (service, bot) = (Service::start(), FakeBot::start("take-and-hang"));
+    let check = format!("{{ name: atto, {}, every: 100ms, fail_after: 1, notify: [ops] }}", service.section());
+    let place = Place::new(&format!("channels: {{ ops: {} }}\nchecks: [ {check} ]\n", bot.section()));
+    let (mut systemd, program) = Manager::start(&place, Duration::from_millis(150));
+    systemd.hear("READY=1");
+    service.well.store(false, Ordering::SeqCst);
+    until("the message is on its way", || (bot.requests() == 1).then_some(()));
+    lives_on(&mut systemd);
+    assert_eq!(bot.requests(), 1, "it still waits for its answer");
+    service.asked_again(3);
+    program.stop();
+}
+
+#[test]
+fn a_check_that_hangs_is_no_end_of_life() {
+    let (service, slow) = (Service::start(), Service::start());
+    slow.takes(PATIENCE);
+    let checks = format!(
+        "log: {{ status_every: 1s }}\nchecks:\n  - {{ name: atto, {}, every: 100ms }}\n  - {{ name: slow, {}, every: 100ms, timeout: 1m }}\n  \
+         - {{ name: hung, command: {{ run: [sleep, \"60\"] }}, every: 100ms, timeout: 1m }}\n",
+        service.section(),
+        slow.section()
+    );
+    let place = Place::new(&checks);
+    let (mut systemd, program) = Manager::start(&place, Duration::from_millis(150));
+    service.asked_again(3);
+    lives_on(&mut systemd);
+    service.asked_again(3);
+    assert_eq!(slow.asked.load(Ordering::SeqCst), 0, "it still hangs");
     program.stop();
 }
 

@@ -18,11 +18,13 @@ const WALLS: &[(&str, &[&str])] = &[
     ("runner", &["domain", "checks", "net"]),
     ("status", &["domain"]),
     ("journal", &["domain", "control"]),
-    ("store", &["domain"]),
+    ("store", &["domain", "access"]),
     ("story", &["domain", "settings", "config", "journal", "net"]),
     ("control", &["domain"]),
+    ("memory", &[]),
     ("systemd", &[]),
-    ("web", &["domain", "checks", "config", "control", "journal"]),
+    ("access", &[]),
+    ("web", &["domain", "net", "access", "store", "clock", "checks", "config", "control", "journal"]),
     (
         "app",
         &[
@@ -44,8 +46,8 @@ const WALLS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "domain", "settings", "checks", "notify", "config", "control", "net", "clock", "runner", "status", "journal", "store", "story",
-            "app",
+            "domain", "access", "settings", "checks", "notify", "config", "control", "net", "clock", "runner", "status", "journal",
+            "store", "story", "app",
         ],
     ),
 ];

@@ -26,9 +26,25 @@ pub struct Lives {
     pub bot: FakeBot,
     others: Vec<Far>,
     pub services: Vec<Service>,
-    read: RefCell<Vec<Vec<Receipt>>>,
+    read: RefCell<Vec<Read>>,
     dues: Vec<Due>,
     deaths: Vec<Death>,
+}
+
+/// What one channel took, read anew with every message.
+#[derive(Clone, Default)]
+struct Read {
+    /// A message may tell of several incidents, and so be several receipts.
+    messages: usize,
+    receipts: Vec<Receipt>,
+}
+
+impl Read {
+    fn take(&mut self, messages: usize, receipts: impl FnOnce() -> Vec<Receipt>) {
+        if messages != self.messages {
+            *self = Self { messages, receipts: receipts() };
+        }
+    }
 }
 
 impl Lives {
@@ -61,7 +77,7 @@ impl Lives {
                 if more.is_empty() { "log: { status_every: 1s }\n" } else { more }
             ),
         );
-        let read = RefCell::new(vec![Vec::new(); others.len() + 1]);
+        let read = RefCell::new(vec![Read::default(); others.len() + 1]);
         Self { place, bot, others, services, read, dues: Vec::new(), deaths: Vec::new() }
     }
 
@@ -76,7 +92,7 @@ impl Lives {
     /// What every channel took, in the order of its arrival.
     pub fn receipts(&self) -> Vec<Receipt> {
         self.listen();
-        let mut receipts = self.read.borrow().concat();
+        let mut receipts: Vec<Receipt> = self.read.borrow().iter().flat_map(|read| read.receipts.clone()).collect();
         receipts.sort_by_key(|receipt| receipt.at);
         receipts
     }
@@ -85,16 +101,10 @@ impl Lives {
     fn listen(&self) {
         let mut read = self.read.borrow_mut();
         let bot = self.bot.receipts();
-        let old = read[0].len();
-        // One incident a message on this channel, or the last messages are read once more.
-        if bot.len() != old {
-            read[0] = bot.iter().flat_map(|receipt| receipts::from_line(&receipt.0, CHANNEL)).collect();
-        }
+        read[0].take(bot.len(), || bot.iter().flat_map(|receipt| receipts::from_line(&receipt.0, CHANNEL)).collect());
         for (far, read) in self.others.iter().zip(read.iter_mut().skip(1)) {
             let lines = far.receipts();
-            if lines.len() != read.len() {
-                *read = lines.iter().flat_map(|line| receipts::from_line(line, far.name)).collect();
-            }
+            read.take(lines.len(), || lines.iter().flat_map(|line| receipts::from_line(line, far.name)).collect());
         }
     }
 
@@ -106,7 +116,10 @@ impl Lives {
     pub fn is_known(&self, index: usize) -> bool {
         self.listen();
         let (read, name, well) = (self.read.borrow(), name(index), self.is_well(index));
-        self.channels().iter().zip(read.iter()).all(|(channel, read)| told_open(read, channel, &name, u64::MAX).is_empty() == well)
+        self.channels()
+            .iter()
+            .zip(read.iter())
+            .all(|(channel, read)| told_open(&read.receipts, channel, &name, u64::MAX).is_empty() == well)
     }
 
     /// From now on every channel takes everything.

@@ -221,6 +221,24 @@ async fn incidents_are_found_and_paged(place: Place) {
     assert_eq!(count(&mut reader, IncidentFilter { check: Some("terminals"), open: true, ..Default::default() }).await, 15);
     assert_eq!(count(&mut reader, IncidentFilter { kind: Some("http"), ..Default::default() }).await, 0);
     assert_eq!(count(&mut reader, IncidentFilter { since: Some(START + 5 * MINUTE), ..Default::default() }).await, 11);
+    let by_text = |text| IncidentFilter { text: Some(text), ..Default::default() };
+    assert_eq!(
+        count(&mut reader, by_text("A")).await,
+        count(&mut reader, IncidentFilter { target: Some("a"), ..Default::default() }).await
+    );
+    for nothing in ["%", "_", "!", "' OR 1=1 --", "\\"] {
+        assert_eq!(count(&mut reader, by_text(nothing)).await, 0, "{nothing}");
+    }
+    let closed = count(&mut reader, IncidentFilter { closed: true, ..Default::default() }).await;
+    let open = count(&mut reader, IncidentFilter { open: true, ..Default::default() }).await;
+    assert_eq!(closed + open, count(&mut reader, IncidentFilter::default()).await);
+    assert_eq!(count(&mut reader, IncidentFilter { severity: Some("critical"), number: Some(3), ..Default::default() }).await, 1);
+    let (early, late) = (Some(START + 5 * MINUTE), None);
+    assert_eq!(
+        count(&mut reader, IncidentFilter { before: early, ..Default::default() }).await
+            + count(&mut reader, IncidentFilter { since: early, before: late, ..Default::default() }).await,
+        closed + open
+    );
     assert_eq!(count(&mut reader, IncidentFilter { host: Some("srv-02"), ..Default::default() }).await, 0);
 }
 

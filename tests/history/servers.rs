@@ -113,6 +113,12 @@ impl Server {
         Place::Server(self.url(&name, self.port))
     }
 
+    /// Statements of its administrator.
+    pub async fn execute(&self, statements: &str) {
+        let mut connection = self.connect(if self.make == Make::MariaDb { "mysql" } else { "postgres" }).await;
+        sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut connection).await.unwrap();
+    }
+
     /// The last database, through another port.
     pub fn through(&self, port: u16) -> Place {
         Place::Server(self.url(&format!("history_{}", self.databases), port))

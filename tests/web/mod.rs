@@ -1,37 +1,41 @@
 //! What the running program says over HTTP.
 
-use std::io::{Read, Write};
+mod access;
+mod api;
+mod browser;
+mod docs;
+mod door;
+pub mod visitor;
+
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::bot::FakeBot;
-use crate::program::{PATIENCE, Place, Program, left_out, until};
+use crate::program::{PATIENCE, Place, left_out, until, written_lines};
 use crate::service::Service;
+use visitor::address;
 
 fn place(bot: &FakeBot, service: &Service, web: &str) -> Place {
     Place::new(&format!(
-        "host: srv-01\ntimezone: UTC\nweb: {{ {web} }}\nchannels:\n  ops: {}\nchecks:\n  - name: \"atto \\\"1\\\\2\"\n    {}\n    every: 100ms\n    fail_after: 2\n",
+        "host: srv-01\ntimezone: UTC\nweb: {{ {web}, token: CANARY-token }}\nchannels:\n  ops: {}\nchecks:\n  - name: \"atto \\\"1\\\\2\"\n    {}\n    every: 100ms\n    fail_after: 2\n",
         bot.section(),
         service.section()
     ))
 }
 
-/// Where it listens, as it says itself.
-fn address(program: &Program) -> SocketAddr {
-    until("it listens", || {
-        let lines = program.stderr();
-        let line = lines.iter().find(|line| line.contains("served over HTTP address="))?;
-        line.rsplit_once("address=")?.1.trim().parse().ok()
-    })
-}
+/// The token of every configuration here.
+const TOKEN: &str = "Authorization: Bearer CANARY-token\r\n";
 
-/// The code and the body of an answer.
+/// The code and the body of an answer, with the token unless another login is shown.
 fn get(address: SocketAddr, path: &str, headers: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n").unwrap();
+    let token = if headers.contains("Authorization") { "" } else { TOKEN };
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{token}{headers}\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer}"));
@@ -54,7 +58,10 @@ fn programs_read_this_machine_and_the_watch() {
     assert!(machine["uptime"].as_str().unwrap().ends_with('s'), "{body}");
 
     let (code, body) = get(address, "/healthz", "");
-    assert_eq!((code, body.as_str()), (200, r#"{"checks":{"good":true},"messages":{"good":true},"state":{"good":true}}"#));
+    assert_eq!(
+        (code, body.as_str()),
+        (200, r#"{"checks":{"good":true},"messages":{"good":true},"state":{"good":true},"history":{"good":true}}"#)
+    );
 
     service.well.store(false, Ordering::SeqCst);
     bot.texts(1);
@@ -63,6 +70,15 @@ fn programs_read_this_machine_and_the_watch() {
         (code == 200 && text.contains(r#"vakhta_messages_total{channel="ops",outcome="taken"} 1"#)).then_some(text)
     });
     assert!(text.contains(r#"vakhta_check_status{check="atto \"1\\2"} 0"#), "{text}");
+    for own in [
+        "vakhta_state_up 1",
+        "vakhta_history_up 1",
+        "vakhta_history_spool_bytes 0",
+        "vakhta_resident_memory_bytes ",
+        "vakhta_check_late_seconds{",
+    ] {
+        assert!(text.contains(own), "{own}: {text}");
+    }
     assert!(text.contains("vakhta_incidents_open 1") && text.contains("# TYPE vakhta_messages_total counter\n"), "{text}");
     let (_, open) = get(address, "/metrics", "Accept: application/openmetrics-text; version=1.0.0\r\n");
     assert!(open.contains("# TYPE vakhta_messages counter\n") && open.ends_with("# EOF\n"), "{open}");
@@ -70,6 +86,56 @@ fn programs_read_this_machine_and_the_watch() {
     promtool(&text);
     assert_eq!(get(address, "/nowhere", "").0, 404);
     program.stop();
+}
+
+/// One who follows `/live`: the lines that come, once the stream has begun.
+fn follow(address: SocketAddr) -> (u16, Arc<Mutex<Vec<String>>>) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET /live HTTP/1.1\r\nHost: x\r\n{TOKEN}\r\n").unwrap();
+    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    let code = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    assert!(lines.by_ref().take_while(|line| !line.is_empty()).count() > 3);
+    let heard = Arc::<Mutex<Vec<String>>>::default();
+    let sink = heard.clone();
+    std::thread::spawn(move || {
+        lines.for_each(|line| sink.lock().unwrap().push(line));
+        sink.lock().unwrap().push("the end".to_owned());
+    });
+    (code, heard)
+}
+
+#[test]
+fn decisions_come_as_they_are_made() {
+    let (bot, service) = (FakeBot::start(""), Service::start());
+    let place = place(&bot, &service, "listen: \"127.0.0.1:0\"");
+    let program = place.start();
+    let address = address(&program);
+    let (code, heard) = follow(address);
+    assert_eq!(code, 200);
+    service.well.store(false, Ordering::SeqCst);
+    bot.texts(1);
+    let lines = until("it was heard", || {
+        let lines = heard.lock().unwrap().clone();
+        lines.contains(&"event: told".to_owned()).then_some(lines)
+    });
+    let data = |name: &str| {
+        let at = lines.iter().position(|line| *line == format!("event: {name}")).unwrap_or_else(|| panic!("no {name}: {lines:?}"));
+        serde_json::from_str::<serde_json::Value>(lines[at + 1].strip_prefix("data: ").unwrap()).unwrap()
+    };
+    let written = written_lines(&place.path("logs/events.jsonl"));
+    assert!(written.iter().any(|line| line["event"] == "failed" && *line == data("failed")), "{written:?}");
+    assert_eq!(data("status"), serde_json::json!({ "good": 0, "checks": 1, "incidents": 1 }));
+
+    // There is room for so many, and the next may come later.
+    let others: Vec<_> = (0..63).map(|_| follow(address)).collect();
+    assert!(others.iter().all(|(code, _)| *code == 200));
+    assert_eq!(get(address, "/live", "").0, 503);
+    assert_eq!(get(address, "/healthz", "").0, 200);
+    program.stop();
+    until("every stream ends", || {
+        let over = |heard: &Arc<Mutex<Vec<String>>>| heard.lock().unwrap().last().is_some_and(|line| line == "the end");
+        (over(&heard) && others.iter().all(|(_, heard)| over(heard))).then_some(())
+    });
 }
 
 /// What Prometheus itself says of the text.
@@ -89,7 +155,7 @@ fn promtool(text: &str) {
 fn a_person_sees_what_fails_and_why_they_were_told() {
     let (bot, service) = (FakeBot::start("429:1"), Service::start());
     let place = Place::new(&format!(
-        "host: srv-01\ntimezone: UTC\nweb: {{ listen: \"127.0.0.1:0\" }}\nchannels:\n  ops: {}\nchecks:\n  - name: \"<script>alert(1)</script>\"\n    {}\n    every: 100ms\n    fail_after: 2\n    comment: \"<img src=x onerror=alert(2)>\"\n  - {{ name: this machine, host: {{}}, every: 1s }}\n",
+        "host: srv-01\ntimezone: UTC\nweb: {{ listen: \"127.0.0.1:0\", token: CANARY-token }}\nchannels:\n  ops: {}\nchecks:\n  - name: \"<script>alert(1)</script>\"\n    {}\n    every: 100ms\n    fail_after: 2\n    comment: \"<img src=x onerror=alert(2)>\"\n  - {{ name: this machine, host: {{}}, every: 1s }}\n",
         bot.section(),
         service.section()
     ));
@@ -125,28 +191,23 @@ fn a_person_sees_what_fails_and_why_they_were_told() {
     for (path, code) in [("/check?name=nowhere", 404), ("/incident?number=99", 404), ("/incident?number=x", 400), ("/check", 400)] {
         assert_eq!(page(path, "en").0, code, "{path}");
     }
-    assert!(page("/page.css", "en").1.contains("prefers-color-scheme") && page("/page.js", "en").1.contains("fetch"));
     program.stop();
 }
 
 #[test]
 fn a_token_is_asked_for_where_one_is_set() {
     let (bot, service) = (FakeBot::start(""), Service::start());
-    let place = place(&bot, &service, "listen: \"127.0.0.1:0\", token: CANARY-token");
+    let place = place(&bot, &service, "listen: \"127.0.0.1:0\"");
     let program = place.start();
     let address = address(&program);
-    for path in ["/status", "/metrics", "/", "/check?name=x", "/incident?number=1", "/page.js"] {
-        for wrong in ["", "Authorization: Bearer CANARY-tokem\r\n", "Authorization: Bearer\r\n", "Authorization: Basic CANARY-token\r\n"] {
-            let (code, body) = get(address, path, wrong);
+    for path in ["/status", "/metrics", "/live", "/api/openapi.json"] {
+        for wrong in ["CANARY-tokem", "Bearer", "Bearer CANARY-tokem", "Basic CANARY-token", "Basic Q0FOQVJZLXRva2VuOkNBTkFSWS10b2tlbg=="] {
+            let (code, body) = get(address, path, &format!("Authorization: {wrong}\r\n"));
             assert!(code == 401 && !body.contains("CANARY"), "{path} {wrong}: {code} {body}");
         }
-        assert_ne!(get(address, path, "Authorization: bearer CANARY-token\r\n").0, 401, "{path}");
     }
-    // A browser: any name, the token as the password.
-    let login = |login: &str| format!("Authorization: Basic {}\r\n", base64::Engine::encode(&base64::prelude::BASE64_STANDARD, login));
-    assert_eq!(get(address, "/", &login("ann:CANARY-token")).0, 200);
-    for wrong in ["ann:CANARY", "CANARY-token", "CANARY-token:"] {
-        assert_eq!(get(address, "/", &login(wrong)).0, 401);
+    for path in ["/status", "/metrics", "/", "/api/openapi.json"] {
+        assert_eq!(get(address, path, "Authorization: bearer CANARY-token\r\n").0, 200, "{path}");
     }
     assert_eq!(get(address, "/healthz", "").0, 200);
     assert!(!program.stop().contains("CANARY"));
@@ -196,7 +257,7 @@ fn who_is_slow_or_asks_too_much_holds_nobody_up() {
 #[test]
 fn one_vakhta_reads_another() {
     let (bot, service) = (FakeBot::start(""), Service::start());
-    let agent_place = place(&bot, &service, "listen: \"127.0.0.1:0\", token: CANARY-token");
+    let agent_place = place(&bot, &service, "listen: \"127.0.0.1:0\"");
     let agent = agent_place.start();
     let url = format!("http://{}/status", address(&agent));
     let hub_bot = FakeBot::start("");
