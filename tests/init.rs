@@ -4,12 +4,11 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use serde_json::json;
 
 use crate::bot::FakeBot;
-use crate::program::{Place, until};
+use crate::program::{PATIENCE, Place, until};
 
 /// Must be seen nowhere but in its own file.
 const TOKEN: &str = "4200:CANARY-canary";
@@ -225,7 +224,7 @@ fn a_bot_that_nobody_writes_to_is_waited_for_again() {
     let answers = [TOKEN, "", "ops", "@ops_channel", "", "", "", "", "n"];
     let started = std::time::Instant::now();
     let (code, said) = answered(command(&place, &bot, &["--wait", "1s"]), &answers);
-    assert!(started.elapsed() < Duration::from_secs(20), "the wait is bounded");
+    assert!(started.elapsed() < PATIENCE, "the wait is bounded");
     assert_eq!(code, 0, "{said}");
     assert_eq!(said.matches("Now write /start").count(), 2, "{said}");
     assert!(said.contains("`ops` is not a chat"), "{said}");

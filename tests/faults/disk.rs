@@ -8,7 +8,7 @@ use sqlx::{ConnectOptions, Connection};
 use super::lives::{CHANNEL, Lives};
 use super::receipts::Said;
 use super::{long, wait};
-use crate::program::{Program, left_out, until};
+use crate::program::{PATIENCE, Program, left_out, until};
 
 /// Whether this was told of the state file itself.
 fn own(lives: &Lives, said: Said) -> Option<()> {
@@ -21,7 +21,7 @@ fn tells_all_the_same(lives: &mut Lives, program: &Program) {
         lives.turn(0, well);
         let begun = Instant::now();
         lives.told(program);
-        assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
+        assert!(begun.elapsed() < PATIENCE, "it took {:?}", begun.elapsed());
     }
     until("the state is told of", || own(lives, Said::Failed));
     lives.services[0].asked_again(5);

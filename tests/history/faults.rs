@@ -57,7 +57,8 @@ impl Feed {
             ticks.tick().await;
             let before = Instant::now();
             self.send(history);
-            assert!(before.elapsed() < Duration::from_millis(50), "a look waited {:?}", before.elapsed());
+            // The database is away for longer.
+            assert!(before.elapsed() < Duration::from_secs(1), "a look waited {:?}", before.elapsed());
         }
     }
 

@@ -12,10 +12,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use crate::bot::FakeBot;
-use crate::program::{PATIENCE, Place, left_out, until, written_lines};
+use crate::program::{PATIENCE, Place, SOON, left_out, until, written_lines};
 use crate::service::Service;
 use visitor::address;
 
@@ -250,7 +249,7 @@ fn who_is_slow_or_asks_too_much_holds_nobody_up() {
     // The end waits for none of them.
     let begun = std::time::Instant::now();
     program.stop();
-    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!(begun.elapsed() < SOON);
     drop(slow);
 }
 

@@ -34,7 +34,7 @@ async fn shell(line: &str) -> Reading {
 async fn late(line: &str) -> (String, Duration) {
     let started = std::time::Instant::now();
     let section = format!("{{ run: [sh, -c, {}] }}", serde_json::to_string(line).unwrap());
-    let reading = run(&section, Duration::from_millis(300)).await;
+    let reading = run(&section, Duration::from_secs(1)).await;
     (told(&reading), started.elapsed())
 }
 
@@ -94,16 +94,16 @@ async fn one_that_ignores_term_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pid");
     let (said, took) = late(&format!("trap '' TERM; echo $$ > {}; echo soon; while :; do sleep 100; done", file.display())).await;
-    assert_eq!(said, "unknown: no result in 300 ms: soon");
-    assert!(took >= Duration::from_millis(1300) && took < Duration::from_secs(3), "TERM, a second, KILL: {took:?}");
+    assert_eq!(said, "unknown: no result in 1 s: soon");
+    assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(20), "TERM, a second, KILL: {took:?}");
     is_gone(&file).await;
 }
 
 #[tokio::test]
 async fn one_that_obeys_term_is_not_waited_for() {
     let (said, took) = late("sleep 100").await;
-    assert_eq!(said, "unknown: no result in 300 ms");
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert_eq!(said, "unknown: no result in 1 s");
+    assert!(took < Duration::from_secs(2), "{took:?}");
 }
 
 #[tokio::test]
@@ -114,11 +114,11 @@ async fn nobody_survives() {
     let straggler = format!("setsid sh -c 'echo $$ > {0}; exec sleep 100' & until [ -s {0} ]; do :; done", file.display());
     let started = std::time::Instant::now();
     check(&format!("{straggler}; echo done; exit 2"), "fail: done").await;
-    assert!(started.elapsed() < Duration::from_secs(2), "the result does not wait for it");
+    assert!(started.elapsed() < Duration::from_secs(20), "the result does not wait for it");
     is_gone(&file).await;
     std::fs::remove_file(&file).unwrap();
     let (said, _) = late(&format!("{straggler}; sleep 100")).await;
-    assert_eq!(said, "unknown: no result in 300 ms");
+    assert_eq!(said, "unknown: no result in 1 s");
     is_gone(&file).await;
 }
 
@@ -140,10 +140,10 @@ async fn a_run_that_is_given_up_leaves_nobody() {
 #[tokio::test]
 async fn a_flood_costs_neither_memory_nor_time() {
     let (said, took) = late("yes").await;
-    assert_eq!(said, "unknown: no result in 300 ms: y");
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert_eq!(said, "unknown: no result in 1 s: y");
+    assert!(took < Duration::from_secs(2), "{took:?}");
     let (said, _) = late("yes >&2").await;
-    assert_eq!(said, "unknown: no result in 300 ms: y");
+    assert_eq!(said, "unknown: no result in 1 s: y");
 }
 
 #[tokio::test]

@@ -235,7 +235,8 @@ fn silent_hosts_are_waited_for_together() {
         let readings = readings("{ targets: [10.9.4.0-10.9.7.231], count: 2, interval: 1ms }");
         assert_eq!(shown(&readings[999]), "10.9.7.231 fail: no reply to 2 echoes in 400 ms; loss");
         assert_eq!(readings.iter().filter(|reading| reading.value("loss") == Some(100.0)).count(), 1000);
-        assert!(start.elapsed() < TIMEOUT * 2, "{:?}", start.elapsed());
+        // One after the other would take a thousand times as long.
+        assert!(start.elapsed() < TIMEOUT * 20, "{:?}", start.elapsed());
     });
 }
 
