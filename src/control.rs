@@ -10,6 +10,7 @@ mod targets;
 mod values;
 mod words;
 
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ pub use targets::{CheckNow, RuleAbout, RuleNow, TargetNow, ValueNow, Wanted};
 pub use values::shown;
 pub use words::lasting;
 
+use crate::domain::incident::IncidentId;
 use crate::domain::silence::{Silence, SilenceId};
 
 /// The name of the socket in the state folder.
@@ -69,6 +71,10 @@ pub enum Request {
     Unacknowledge {
         which: Vec<String>,
         by: String,
+    },
+    /// Incidents that are open: those of these numbers, or all.
+    Open {
+        numbers: Option<BTreeSet<IncidentId>>,
     },
     /// A check is to look at once; its own times stay as they are.
     Recheck {
@@ -117,8 +123,8 @@ pub struct Answer {
 pub enum Body {
     Status(Status),
     Silences(Vec<SilenceNow>),
-    /// What was taken on or given back, as it is now.
-    Acknowledged(Vec<OpenIncident>),
+    /// Those that were meant, as they are now.
+    Incidents(Vec<OpenIncident>),
     Rechecked(Rechecked),
     Reloaded(Reloaded),
     Check(Box<CheckNow>),

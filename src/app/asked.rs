@@ -48,6 +48,10 @@ impl Watch {
             Request::Unsilence { number, about } => self.unsilence(number, about.as_deref()),
             Request::Acknowledge { which, by, note } => self.acknowledge(&which, &by, Some(&note)),
             Request::Unacknowledge { which, by } => self.acknowledge(&which, &by, None),
+            Request::Open { numbers } => {
+                let is_meant = |number| numbers.as_ref().is_none_or(|numbers| numbers.contains(&number));
+                (Body::Incidents(self.open(is_meant)), None)
+            }
             Request::Recheck { check } => return self.recheck(&check, answer),
             Request::Reload { dry_run } => {
                 // A watch that is being asked so often may say no.
@@ -153,8 +157,12 @@ impl Watch {
             Some(note) => Input::Acknowledge { incidents: incidents.clone(), by, note },
             None => Input::Unacknowledge { incidents: incidents.clone(), by },
         });
-        let open = self.engine.snapshot().failing.into_iter().filter(|failing| incidents.contains(&failing.incident));
-        (Body::Acknowledged(open.map(|failing| OpenIncident::new(&failing, self.zone)).collect()), Some(commit))
+        (Body::Incidents(self.open(|number| incidents.contains(&number))), Some(commit))
+    }
+
+    fn open(&self, is_meant: impl Fn(IncidentId) -> bool) -> Vec<OpenIncident> {
+        let open = self.engine.snapshot().failing.into_iter().filter(|failing| is_meant(failing.incident));
+        open.map(|failing| OpenIncident::new(&failing, self.zone)).collect()
     }
 
     /// The runner may have a list to take up first: that must not hold the watch up.

@@ -58,7 +58,7 @@ pub fn give_back(file: Option<&Path>, arguments: &BackArguments) -> anyhow::Resu
 }
 
 fn print(body: Body, what: &str) -> anyhow::Result<u8> {
-    let Body::Acknowledged(incidents) = body else { bail!(super::ask::FOREIGN) };
+    let Body::Incidents(incidents) = body else { bail!(super::ask::FOREIGN) };
     for OpenIncident { number, check, target, .. } in incidents {
         let target = if target.is_empty() { String::new() } else { format!(" {target}") };
         print_line(&visible(&format!("#{number} ({check}{target}) {what}")))?;

@@ -7,6 +7,7 @@ mod certificate;
 mod door;
 mod first;
 mod health;
+mod incidents;
 mod live;
 mod login;
 mod metrics;

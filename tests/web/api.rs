@@ -115,6 +115,43 @@ fn long_lists_come_in_pages() {
     program.stop();
 }
 
+/// More than the status tells of, with and without history.
+#[test]
+fn what_is_open_is_listed_whole_newest_first_with_who_took_it_on() {
+    const MANY: u64 = 1100;
+    for history in ["", "history: off\n"] {
+        let (bot, service) = (FakeBot::start(""), Service::start());
+        let place = place(&bot, &service, history);
+        let refuse: Vec<String> = (0..MANY).map(|n| format!("\"127.1.{}.{}:9\"", n / 200, n % 200 + 1)).collect();
+        let shops = format!("  - {{ name: shops, tcp: {{ addresses: [{}] }}, every: 1s, fail_after: 1 }}\n", refuse.join(", "));
+        place.write("checks.yaml", &(std::fs::read_to_string(place.path("checks.yaml")).unwrap() + &shops));
+        let program = place.start();
+        let operator = Visitor::with_role(&place, &program, "operator");
+        let all = || {
+            let (mut found, mut next) = (Vec::new(), Some("/api/incidents?check=shops&state=open&limit=400".to_owned()));
+            while let Some(path) = next {
+                let page = operator.get(&path);
+                found.extend(page.json().as_array().unwrap().iter().cloned());
+                next = page.header("link").map(|link| link.strip_prefix('<').unwrap().split_once('>').unwrap().0.to_owned());
+            }
+            found
+        };
+        let found = until("all fail", || Some(all()).filter(|found| found.len() as u64 == MANY));
+        let order = |one: &Value| (one["since"].as_str().unwrap().to_owned(), one["number"].as_u64().unwrap());
+        assert!(found.is_sorted_by(|one, next| order(one) > order(next)), "{history}: {found:?}");
+        let wanted = json!({ "about": "shops", "note": "a new line" }).to_string();
+        assert_eq!(operator.send("POST", "/api/acknowledgements", &wanted).code, 200);
+        let nobody: Vec<Value> = all().into_iter().filter(|one| one["acknowledged"]["note"] != "a new line").collect();
+        assert!(nobody.is_empty(), "{history}: {nobody:?}");
+        let oldest = found.last().unwrap()["number"].as_u64().unwrap();
+        let page = operator.get(&format!("/incident?number={oldest}")).body;
+        assert!(page.contains("a new line") && page.contains("It still fails"), "{page}");
+        let page = operator.get("/incidents?check=shops&state=open").body;
+        assert!(page.contains("after=") && page.contains(&format!("number={}\"", order(&found[0]).1)), "{page}");
+        program.stop();
+    }
+}
+
 #[test]
 fn without_history_what_is_open_is_known_all_the_same() {
     let (bot, service) = (FakeBot::start(""), Service::start());

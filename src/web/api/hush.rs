@@ -114,7 +114,7 @@ async fn acknowledge(
     };
     let asked = house.command(Request::Acknowledge { which: vec![which], by: caller.name, note: wanted.note }).await;
     match asked.map_err(|problem| problem.field(field))? {
-        Body::Acknowledged(incidents) => Ok(Json(incidents)),
+        Body::Incidents(incidents) => Ok(Json(incidents)),
         _ => Err(Problem::silent()),
     }
 }

@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
 use super::super::House;
+use super::super::incidents::as_kept;
 use super::super::page::quoted;
 use super::super::past::NoPast;
 use super::super::problem::Problem;
@@ -19,7 +20,6 @@ use super::super::take::{Path, Query, within};
 use super::asked::{instant, missing, no_past};
 use crate::access::Role;
 use crate::control::{AcknowledgedNow, OpenIncident};
-use crate::journal::{self, EVENTS, Tale};
 use crate::store::history::{IncidentFilter, KeptIncident, KeptTold, Page};
 
 pub fn add(routes: Routes) -> Routes {
@@ -178,27 +178,20 @@ async fn list(house: &House, query: IncidentQuery) -> Result<(HeaderMap, Json<Ve
         closed: query.state == Which::Closed,
         ..IncidentFilter::default()
     };
-    let kept = house.past.ask(async |reader| reader.incidents(&filter, Page { after, limit }).await).await;
-    let mut headers = HeaderMap::new();
-    match kept {
-        Ok(kept) => {
-            if let Some(last) = kept.last().filter(|_| kept.len() == limit as usize) {
-                let next = format!("<{}>; rel=\"next\"", link(&query, limit, last));
-                headers.extend(next.parse().ok().map(|next| (header::LINK, next)));
-            }
-            let zone = *status.time.offset();
-            let mine = |kept: &KeptIncident| {
-                status.incidents.iter().find(|open| i64::try_from(open.number) == Ok(kept.number) && kept.host == status.host)
-            };
-            Ok((headers, Json(kept.iter().map(|one| IncidentNow::kept(one, mine(one), zone)).collect())))
-        }
-        // What is open is known all the same.
-        Err(why) if query.state == Which::Open || !matches!(why, NoPast::Away(_)) => {
-            let open = status.incidents.iter().filter(|open| query.wants(open, &status.host)).take(limit as usize);
-            Ok((headers, Json(open.map(|open| IncidentNow::open(open, &status.host)).collect())))
-        }
-        Err(away) => Err(no_past(away)),
+    let listed = house.incidents(&filter, Page { after, limit }, &status.host).await;
+    // What is open is known all the same.
+    if let Some(away @ NoPast::Away(_)) = listed.without
+        && query.state != Which::Open
+    {
+        return Err(no_past(away));
     }
+    let mut headers = HeaderMap::new();
+    if let Some(last) = listed.incidents.last().filter(|_| listed.incidents.len() == limit as usize) {
+        let next = format!("<{}>; rel=\"next\"", link(&query, limit, last));
+        headers.extend(next.parse().ok().map(|next| (header::LINK, next)));
+    }
+    let zone = *status.time.offset();
+    Ok((headers, Json(listed.incidents.iter().map(|kept| IncidentNow::new(kept, listed.open.get(&kept.number), zone)).collect())))
 }
 
 /// One incident and its story
@@ -210,36 +203,21 @@ async fn list(house: &House, query: IncidentQuery) -> Result<(HeaderMap, Json<Ve
 ))]
 async fn incident(State(house): State<Arc<House>>, Path(number): Path<u64>) -> Result<Json<IncidentStory>, Problem> {
     let status = house.status().await?;
-    let (zone, host) = (*status.time.offset(), status.host.as_str());
-    let number_kept = i64::try_from(number).unwrap_or(i64::MAX);
-    let filter = IncidentFilter { host: Some(host), number: Some(number_kept), ..IncidentFilter::default() };
-    let kept = house
-        .past
-        .ask(async |reader| {
-            let found = reader.incidents(&filter, Page { after: None, limit: 1 }).await?.into_iter().next();
-            let told = if found.is_some() { reader.told(host, number_kept).await? } else { Vec::new() };
-            Ok((found, told))
-        })
-        .await;
+    let zone = *status.time.offset();
     // The story is told all the same.
-    let (kept, told) = kept.unwrap_or_default();
-    let folder = house.settings.log_dir.clone();
-    let read = tokio::task::spawn_blocking(move || Tale::read(&journal::files(&folder, EVENTS)?, journal::Wanted::Number(number)));
-    let unreadable = || Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the events cannot be read; the log says why");
-    let tale = read.await.map_err(|_| unreadable())?.map_err(|_| unreadable())?;
-    let open = status.incidents.iter().find(|open| open.number == number);
+    let (kept, told) = house.kept_incident(number, &status.host).await.ok().flatten().unzip();
+    let unreadable = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the events cannot be read; the log says why");
+    let tale = house.tale(number).await.map_err(unreadable)?;
+    let open = house.open_incident(number).await;
     if kept.is_none() && tale.is_none() && open.is_none() {
         return Err(missing("there is no such incident"));
     }
-    let incident = match (&kept, open) {
-        (Some(kept), open) => Some(IncidentNow::kept(kept, open, zone)),
-        (None, Some(open)) => Some(IncidentNow::open(open, host)),
-        (None, None) => None,
-    };
+    let kept = kept.or_else(|| open.as_ref().map(|open| as_kept(open, &status.host)));
+    let incident = kept.map(|kept| IncidentNow::new(&kept, open.as_ref(), zone));
     let tale = tale.map(|tale| tale.sentences()).unwrap_or_default();
     Ok(Json(IncidentStory {
         incident,
-        told: told.into_iter().map(|told| ToldNow::new(told, zone)).collect(),
+        told: told.unwrap_or_default().into_iter().map(|told| ToldNow::new(told, zone)).collect(),
         tale: tale.into_iter().map(|(time, sentence)| Sentence { time, sentence }).collect(),
     }))
 }
@@ -253,26 +231,8 @@ impl Severity {
     }
 }
 
-impl IncidentQuery {
-    /// Of what is open now.
-    fn wants(&self, open: &OpenIncident, host: &str) -> bool {
-        let text = |text: &String| {
-            let text = text.to_lowercase();
-            open.target.to_lowercase().contains(&text) || open.name.as_ref().is_some_and(|name| name.to_lowercase().contains(&text))
-        };
-        self.state != Which::Closed
-            && self.host.as_ref().is_none_or(|wanted| wanted == host)
-            && self.check.as_ref().is_none_or(|check| *check == open.check)
-            && self.target.as_ref().is_none_or(|target| *target == open.target)
-            && self.text.as_ref().is_none_or(text)
-            && self.severity.is_none_or(|severity| open.severity == severity.name())
-            && self.since.is_none_or(|since| open.since >= since)
-            && self.before.is_none_or(|before| open.since < before)
-    }
-}
-
 impl IncidentNow {
-    fn kept(kept: &KeptIncident, open: Option<&OpenIncident>, zone: FixedOffset) -> Self {
+    fn new(kept: &KeptIncident, open: Option<&OpenIncident>, zone: FixedOffset) -> Self {
         Self {
             number: kept.number.unsigned_abs(),
             host: kept.host.clone(),
@@ -288,25 +248,6 @@ impl IncidentNow {
             until: kept.until.and_then(|until| instant(until, zone)),
             closed_by: kept.closed_by.clone(),
             acknowledged: open.and_then(|open| open.acknowledged.clone()),
-        }
-    }
-
-    fn open(open: &OpenIncident, host: &str) -> Self {
-        Self {
-            number: open.number,
-            host: host.to_owned(),
-            check: open.check.clone(),
-            target: open.target.clone(),
-            name: open.name.clone(),
-            rule: open.rule.clone(),
-            severity: open.severity.clone(),
-            reason: open.reason.clone(),
-            value: None,
-            failures: open.failures.into(),
-            since: open.since,
-            until: None,
-            closed_by: None,
-            acknowledged: open.acknowledged.clone(),
         }
     }
 }

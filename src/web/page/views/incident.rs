@@ -12,8 +12,8 @@ use super::super::visit::{View, Visit};
 use super::{acknowledge_form, button, clean, look_now, moment, severity, silence_form, target_words, without_script};
 use crate::access::Role;
 use crate::control::{OpenIncident, Status};
-use crate::journal::{self, EVENTS, Happened, Tale, Wanted};
-use crate::store::history::{IncidentFilter, KeptIncident, KeptTold, Page};
+use crate::journal::{Happened, Tale};
+use crate::store::history::{KeptIncident, KeptTold};
 
 #[derive(Debug, Deserialize)]
 pub struct Asked {
@@ -36,13 +36,12 @@ struct Known {
 pub async fn incident(visit: Visit, Query(asked): Query<Asked>) -> Response {
     let number = asked.number;
     let Some(status) = visit.status().await else { return visit.silent() };
-    let open = status.incidents.iter().chain(&status.trouble).find(|incident| incident.number == number);
-    let folder = visit.house.settings.log_dir.clone();
-    let read = tokio::task::spawn_blocking(move || Tale::read(&journal::files(&folder, EVENTS)?, Wanted::Number(number)));
-    let tale = read.await.ok().and_then(Result::ok).flatten();
-    let kept = if tale.is_none() { kept(&visit, &status, number).await } else { None };
-    let known =
-        tale.as_ref().and_then(of_tale).or_else(|| kept.as_ref().map(|(kept, _)| of_history(&visit, kept))).or_else(|| open.map(of_watch));
+    let open = visit.house.open_incident(number).await;
+    let tale = visit.house.tale(number).await.ok().flatten();
+    let kept = if tale.is_none() { visit.house.kept_incident(number, &status.host).await.ok().flatten() } else { None };
+    let of_tale = || tale.as_ref().and_then(of_tale);
+    let of_history = || kept.as_ref().map(|(kept, _)| of_history(&visit, kept));
+    let known = of_tale().or_else(of_history).or_else(|| open.as_ref().map(of_watch));
     let Some(known) = known else { return visit.nothing(StatusCode::NOT_FOUND, &visit.tongue.no_incident(number), Some(&status)) };
     let story = match (&tale, &kept) {
         (Some(tale), _) => told_by_events(&visit, tale),
@@ -51,19 +50,8 @@ pub async fn incident(visit: Visit, Query(asked): Query<Asked>) -> Response {
             p.empty { (visit.say("Its story is not kept any more.", "Её история больше не хранится.")) }
         },
     };
-    let body = body(&visit, &known, open, &status, story);
+    let body = body(&visit, &known, open.as_ref(), &status, story);
     visit.show(View { title: format!("#{number} · {}", clean(&known.check)), at: "", status: Some(&status), body })
-}
-
-async fn kept(visit: &Visit, status: &Status, number: u64) -> Option<(KeptIncident, Vec<KeptTold>)> {
-    let (host, number) = (status.host.as_str(), i64::try_from(number).ok()?);
-    let asked = visit.house.past.ask(async |history| {
-        let filter = IncidentFilter { host: Some(host), number: Some(number), ..IncidentFilter::default() };
-        let found = history.incidents(&filter, Page { after: None, limit: 1 }).await?.pop();
-        let told = history.told(host, number).await?;
-        Ok(found.map(|found| (found, told)))
-    });
-    asked.await.ok().flatten()
 }
 
 fn of_tale(tale: &Tale) -> Option<Known> {

@@ -1,4 +1,4 @@
-//! `/incidents`: what failed, from history; what is open, from the watch where no history is kept.
+//! `/incidents`: what failed, and what fails now.
 
 use axum::extract::Query;
 use axum::response::Response;
@@ -6,7 +6,7 @@ use chrono::{NaiveDate, NaiveDateTime, TimeZone};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::super::super::past::NoPast;
+use super::super::super::incidents::Listed;
 use super::super::links;
 use super::super::visit::{View, Visit};
 use super::{clean, severity, since, target_words};
@@ -15,8 +15,6 @@ use crate::store::history::{IncidentFilter, KeptIncident, Page};
 
 /// On one page.
 const PAGE: u32 = 50;
-/// Without history there are no pages.
-const MOST_OPEN: usize = 200;
 /// Beside a check or a target.
 const FEW: u32 = 10;
 const HOUR: i64 = 3_600_000;
@@ -46,12 +44,12 @@ pub struct Asked {
 
 pub async fn incidents(visit: Visit, Query(asked): Query<Asked>) -> Response {
     let Some(status) = visit.status().await else { return visit.silent() };
-    let found = search(&visit, &asked, &status).await;
-    let body = body(&visit, &asked, &status, found);
+    let listed = search(&visit, &asked, &status).await;
+    let body = body(&visit, &asked, &status, listed);
     visit.show(View { title: visit.say("Incidents", "Инциденты").to_owned(), at: "/incidents", status: Some(&status), body })
 }
 
-async fn search(visit: &Visit, asked: &Asked, status: &Status) -> Result<Vec<KeptIncident>, NoPast> {
+async fn search(visit: &Visit, asked: &Asked, status: &Status) -> Listed {
     let given = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
     let (check, text, severity) = (given(&asked.check), given(asked.target.trim()), given(&asked.severity));
     let span = SPANS.iter().find(|(name, ..)| *name == asked.span).filter(|(_, hours, ..)| *hours > 0);
@@ -67,7 +65,7 @@ async fn search(visit: &Visit, asked: &Asked, status: &Status) -> Result<Vec<Kep
         ..IncidentFilter::default()
     };
     let after = asked.after.split_once('-').and_then(|(since, number)| Some((since.parse().ok()?, number.parse().ok()?)));
-    visit.house.past.ask(async |history| history.incidents(&filter, Page { after, limit: PAGE + 1 }).await).await
+    visit.house.incidents(&filter, Page { after, limit: PAGE + 1 }, &status.host).await
 }
 
 /// A local time as a browser writes it, or a day.
@@ -77,24 +75,18 @@ fn instant(visit: &Visit, text: &str) -> Option<i64> {
     visit.house.zone.from_local_datetime(&local).earliest().map(|at| at.timestamp_millis())
 }
 
-fn body(visit: &Visit, asked: &Asked, status: &Status, found: Result<Vec<KeptIncident>, NoPast>) -> Markup {
+fn body(visit: &Visit, asked: &Asked, status: &Status, listed: Listed) -> Markup {
     html! {
         h1 { (visit.say("Incidents", "Инциденты")) }
         (filters(visit, asked, status))
         div #live data-live {
-            @match found {
-                Ok(found) => (page(visit, asked, status, found)),
-                Err(missing) => {
-                    (visit.missing(&missing))
-                    @if asked.state != "closed" {
-                        h2 { (visit.say("Open now", "Открытые сейчас")) }
-                        (list(visit, &open_now(asked, status), status, true))
-                    }
-                    @if status.incidents.len() + status.incidents_more > MOST_OPEN {
-                        p { (visit.say("More are listed with their checks.", "Остальные — у своих проверок.")) }
-                    }
+            @if let Some(without) = &listed.without {
+                (visit.missing(without))
+                @if asked.state != "closed" {
+                    h2 { (visit.say("Open now", "Открытые сейчас")) }
+                    (page(visit, asked, status, listed.incidents))
                 }
-            }
+            } @else { (page(visit, asked, status, listed.incidents)) }
         }
     }
 }
@@ -202,34 +194,6 @@ fn page(visit: &Visit, asked: &Asked, status: &Status, mut found: Vec<KeptIncide
             }
         }
     }
-}
-
-/// What the watch itself knows, in the form of history.
-fn open_now(asked: &Asked, status: &Status) -> Vec<KeptIncident> {
-    let text = asked.target.trim().to_lowercase();
-    let has = |words: &str| words.to_lowercase().contains(&text);
-    let wanted = status.incidents.iter().filter(|incident| {
-        (asked.check.is_empty() || incident.check == asked.check)
-            && (asked.severity.is_empty() || incident.severity == asked.severity)
-            && (has(&incident.target) || incident.name.as_deref().is_some_and(has))
-    });
-    let kept = wanted.map(|incident| KeptIncident {
-        host: status.host.clone(),
-        number: incident.number as i64,
-        kind: String::new(),
-        check: incident.check.clone(),
-        target: incident.target.clone(),
-        name: incident.name.clone(),
-        rule: incident.rule.clone(),
-        severity: incident.severity.clone(),
-        reason: incident.reason.clone(),
-        value: None,
-        failures: i64::from(incident.failures),
-        since: incident.since.timestamp_millis(),
-        until: None,
-        closed_by: None,
-    });
-    kept.take(MOST_OPEN).collect()
 }
 
 fn list(visit: &Visit, incidents: &[KeptIncident], status: &Status, with_check: bool) -> Markup {

@@ -1,0 +1,163 @@
+//! Incidents, as the page and the API show them: from history; where none is kept, what is open from the watch.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+
+use super::House;
+use super::past::NoPast;
+use crate::control::{Body, OpenIncident, Request};
+use crate::domain::incident::IncidentId;
+use crate::journal::{self, EVENTS, Tale, Wanted};
+use crate::store::history::{IncidentFilter, KeptIncident, KeptTold, Page};
+
+/// A part of a list.
+pub struct Listed {
+    /// Newest first.
+    pub incidents: Vec<KeptIncident>,
+    /// Those of them that are open here, as they are now, by number.
+    pub open: HashMap<i64, OpenIncident>,
+    /// Why they are not from history, and what is over is missing.
+    pub without: Option<NoPast>,
+}
+
+impl House {
+    /// Those that fit, of history or else of what is open.
+    pub async fn incidents(&self, filter: &IncidentFilter<'_>, page: Page, host: &str) -> Listed {
+        match self.past.ask(async |history| history.incidents(filter, page).await).await {
+            Ok(incidents) => {
+                let own = incidents.iter().filter(|kept| kept.until.is_none() && kept.host == host);
+                let open = self.open_incidents(Some(own.map(|kept| kept.number.unsigned_abs()).collect())).await;
+                Listed { incidents, open: by_number(open), without: None }
+            }
+            Err(why) => {
+                let open = self.open_incidents(None).await;
+                let mut incidents: Vec<KeptIncident> = open.iter().map(|open| as_kept(open, host)).collect();
+                incidents.retain(|kept| fits(kept, filter));
+                incidents.sort_unstable_by_key(|kept| Reverse((kept.since, kept.number)));
+                incidents.retain(|kept| page.after.is_none_or(|after| (kept.since, kept.number) < after));
+                incidents.truncate(page.limit as usize);
+                Listed { incidents, open: by_number(open), without: Some(why) }
+            }
+        }
+    }
+
+    /// One that is open.
+    pub async fn open_incident(&self, number: IncidentId) -> Option<OpenIncident> {
+        self.open_incidents(Some(BTreeSet::from([number]))).await.pop()
+    }
+
+    /// What history has of one of this machine, and who was told of it.
+    pub async fn kept_incident(&self, number: IncidentId, host: &str) -> Result<Option<(KeptIncident, Vec<KeptTold>)>, NoPast> {
+        let Ok(number) = i64::try_from(number) else { return Ok(None) };
+        let filter = IncidentFilter { host: Some(host), number: Some(number), ..IncidentFilter::default() };
+        let asked = self.past.ask(async |history| {
+            let Some(kept) = history.incidents(&filter, Page { after: None, limit: 1 }).await?.pop() else { return Ok(None) };
+            Ok(Some((kept, history.told(host, number).await?)))
+        });
+        asked.await
+    }
+
+    /// Everything that was decided about one, as long as the files of that time are kept.
+    pub async fn tale(&self, number: IncidentId) -> std::io::Result<Option<Tale>> {
+        let folder = self.settings.log_dir.clone();
+        let read = tokio::task::spawn_blocking(move || Tale::read(&journal::files(&folder, EVENTS)?, Wanted::Number(number)));
+        read.await.map_err(std::io::Error::other)?
+    }
+
+    /// Those of these numbers, or all; none while the watch does not answer.
+    async fn open_incidents(&self, numbers: Option<BTreeSet<IncidentId>>) -> Vec<OpenIncident> {
+        if numbers.as_ref().is_some_and(BTreeSet::is_empty) {
+            return Vec::new();
+        }
+        match self.ask(Request::Open { numbers }).await {
+            Some(Body::Incidents(open)) => open,
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn by_number(open: Vec<OpenIncident>) -> HashMap<i64, OpenIncident> {
+    open.into_iter().filter_map(|open| Some((i64::try_from(open.number).ok()?, open))).collect()
+}
+
+/// What the watch itself knows, in the form of history.
+pub fn as_kept(open: &OpenIncident, host: &str) -> KeptIncident {
+    KeptIncident {
+        host: host.to_owned(),
+        number: i64::try_from(open.number).unwrap_or(i64::MAX),
+        kind: String::new(),
+        check: open.check.clone(),
+        target: open.target.clone(),
+        name: open.name.clone(),
+        rule: open.rule.clone(),
+        severity: open.severity.clone(),
+        reason: open.reason.clone(),
+        value: None,
+        failures: open.failures.into(),
+        since: open.since.timestamp_millis(),
+        until: None,
+        closed_by: None,
+    }
+}
+
+/// The same as history would say.
+fn fits(kept: &KeptIncident, filter: &IncidentFilter<'_>) -> bool {
+    let is = |wanted: Option<&str>, there: &str| wanted.is_none_or(|wanted| wanted == there);
+    let has = |text: &str, there: &str| there.to_lowercase().contains(&text.to_lowercase());
+    !filter.closed
+        && is(filter.host, &kept.host)
+        && is(filter.check, &kept.check)
+        && is(filter.target, &kept.target)
+        && is(filter.severity, &kept.severity)
+        && filter.number.is_none_or(|number| number == kept.number)
+        && filter.text.is_none_or(|text| has(text, &kept.target) || kept.name.as_deref().is_some_and(|name| has(text, name)))
+        && filter.since.is_none_or(|since| kept.since >= since)
+        && filter.before.is_none_or(|before| kept.since < before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_open_is_filtered_as_history_is() {
+        let kept = KeptIncident {
+            host: "srv-01".into(),
+            number: 7,
+            kind: String::new(),
+            check: "terminals".into(),
+            target: "10.0.0.7".into(),
+            name: Some("Till 3".into()),
+            rule: "up".into(),
+            severity: "critical".into(),
+            reason: String::new(),
+            value: None,
+            failures: 3,
+            since: 1000,
+            until: None,
+            closed_by: None,
+        };
+        let any = IncidentFilter::default;
+        for fit in [
+            any(),
+            IncidentFilter { open: true, host: Some("srv-01"), check: Some("terminals"), target: Some("10.0.0.7"), ..any() },
+            IncidentFilter { text: Some("0.7"), severity: Some("critical"), number: Some(7), ..any() },
+            IncidentFilter { text: Some("till"), since: Some(1000), before: Some(1001), ..any() },
+        ] {
+            assert!(fits(&kept, &fit), "{fit:?}");
+        }
+        for unfit in [
+            IncidentFilter { closed: true, ..any() },
+            IncidentFilter { host: Some("srv-02"), ..any() },
+            IncidentFilter { check: Some("term"), ..any() },
+            IncidentFilter { target: Some("10.0.0"), ..any() },
+            IncidentFilter { text: Some("%"), ..any() },
+            IncidentFilter { severity: Some("warning"), ..any() },
+            IncidentFilter { number: Some(8), ..any() },
+            IncidentFilter { since: Some(1001), ..any() },
+            IncidentFilter { before: Some(1000), ..any() },
+        ] {
+            assert!(!fits(&kept, &unfit), "{unfit:?}");
+        }
+    }
+}
