@@ -24,7 +24,7 @@ use utoipa::ToSchema;
 pub use channels::{ChannelNow, Tested};
 pub use door::{Door, Question};
 pub use feed::{Feed, Follower, News, Next};
-pub use health::{ChannelNumbers, CheckNumbers, Health, HistoryNumbers, Numbers, OwnNumbers, Progress};
+pub use health::{CheckNumbers, Health, HistoryNumbers, Numbers, OwnNumbers, Progress};
 pub use machines::{AuditNow, MachineChange, MachineNow};
 pub use status::{AcknowledgedNow, CheckStatus, Life, OpenIncident, Status, Waiting, Why};
 pub use targets::{CheckNow, RuleAbout, RuleNow, TargetNow, ValueNow, Wanted};
@@ -97,7 +97,6 @@ pub enum Request {
     Health,
     /// All that can be counted.
     Numbers,
-    Channels,
     /// Send a test message.
     TestChannel {
         channel: String,
@@ -132,7 +131,6 @@ pub enum Body {
     Audit(Vec<AuditNow>),
     Health(Health),
     Numbers(Box<Numbers>),
-    Channels(Vec<ChannelNow>),
     Tested(Tested),
     Config(String),
     /// The request makes no sense.

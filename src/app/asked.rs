@@ -10,8 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{Changed, Watch, Wish};
 use crate::control::{
-    self, Answer, AuditNow, Body, ChannelNow, CheckNow, Life, MachineChange, MachineNow, OpenIncident, Question, Rechecked, Request,
-    SilenceNow, Status,
+    self, Answer, AuditNow, Body, CheckNow, Life, MachineChange, MachineNow, OpenIncident, Question, Rechecked, Request, SilenceNow, Status,
 };
 use crate::domain::engine::Input;
 use crate::domain::incident::IncidentId;
@@ -40,7 +39,6 @@ impl Watch {
             }
             Request::Health => (Body::Health(self.health()), None),
             Request::Numbers => (Body::Numbers(Box::new(self.numbers())), None),
-            Request::Channels => (Body::Channels(self.channels()), None),
             Request::Config => (Body::Config(self.shown.to_string()), None),
             Request::TestChannel { channel } => return self.test_channel(&channel, answer),
             Request::Silences => (Body::Silences(self.silences(|_| true)), None),
@@ -89,16 +87,6 @@ impl Watch {
             // Whoever asked may have left.
             let _ = answer.send(body.into());
         });
-    }
-
-    fn channels(&self) -> Vec<ChannelNow> {
-        let numbers = self.numbers().channels;
-        let channel = |(name, kind): (&Arc<str>, &str)| {
-            let numbers = numbers.iter().find(|numbers| *numbers.name == **name).cloned().unwrap_or_default();
-            let (taken, not_taken, waiting) = (numbers.taken, numbers.not_taken, numbers.waiting);
-            ChannelNow { name: name.to_string(), kind: kind.to_owned(), taken, not_taken, waiting }
-        };
-        self.sender.kinds().map(channel).collect()
     }
 
     fn test_channel(&self, channel: &str, answer: oneshot::Sender<control::Answer>) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Tally, Watch};
-use crate::control::{ChannelNumbers, CheckNumbers, Health, HistoryNumbers, Numbers, OwnNumbers, Progress};
+use crate::control::{ChannelNow, CheckNumbers, Health, HistoryNumbers, Numbers, OwnNumbers, Progress};
 use crate::domain::engine::{Delivery, OWN};
 use crate::domain::time::Steady;
 use crate::runner::Finished;
@@ -115,10 +115,11 @@ impl Watch {
             }
         });
         let waiting = self.engine.waiting(now);
-        let channels = self.engine.channels().map(|channel| {
+        let channels = self.sender.kinds().map(|(channel, kind)| {
             let answers = self.counts.channels.get(channel);
-            ChannelNumbers {
+            ChannelNow {
                 name: channel.to_string(),
+                kind: kind.to_owned(),
                 taken: answers.map_or(0, |answers| answers.taken),
                 not_taken: answers.map_or(0, |answers| answers.not_taken),
                 waiting: waiting.iter().filter(|waiting| waiting.channel == *channel).map(|waiting| waiting.count).sum(),

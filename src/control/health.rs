@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::channels::ChannelNow;
+
 /// Whether the watch makes progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
@@ -43,7 +45,7 @@ impl Health {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Numbers {
     pub checks: Vec<CheckNumbers>,
-    pub channels: Vec<ChannelNumbers>,
+    pub channels: Vec<ChannelNow>,
     pub own: OwnNumbers,
 }
 
@@ -58,15 +60,6 @@ pub struct CheckNumbers {
     pub took: f64,
     /// How long it is overdue, in seconds.
     pub late: f64,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct ChannelNumbers {
-    pub name: String,
-    pub taken: u64,
-    pub not_taken: u64,
-    /// Incidents that it has still to hear of.
-    pub waiting: usize,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -125,11 +125,6 @@ impl Engine {
         })
     }
 
-    /// The names of the channels, in the order of the file.
-    pub fn channels(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.watch.channels.iter().map(|channel| &channel.name)
-    }
-
     /// Everything that is owed to somebody and not told yet, with the reasons that the log gets.
     pub fn waiting(&self, now: Now) -> Vec<Waiting> {
         let mut waiting = Vec::new();

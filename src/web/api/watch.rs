@@ -106,8 +106,8 @@ async fn events(house: State<Arc<House>>) -> Response {
 /// All channels
 #[utoipa::path(get, path = "/api/channels", tag = "watch", responses((status = 200, body = Vec<ChannelNow>)))]
 async fn channels(State(house): State<Arc<House>>) -> Result<Json<Vec<ChannelNow>>, Problem> {
-    match house.command(Request::Channels).await? {
-        Body::Channels(channels) => Ok(Json(channels)),
+    match house.command(Request::Numbers).await? {
+        Body::Numbers(numbers) => Ok(Json(numbers.channels)),
         _ => Err(Problem::silent()),
     }
 }

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::super::links::{self, quoted};
 use super::super::visit::{View, Visit};
 use super::{button, careful_button, clean, look_now, moment, people, without_script};
-use crate::control::{AuditNow, Body, ChannelNumbers, MachineNow, Request, Status};
+use crate::control::{AuditNow, Body, ChannelNow, MachineNow, Request, Status};
 
 /// Of the audit, newest first.
 const MOST_AUDIT: u32 = 100;
@@ -147,7 +147,7 @@ fn pause(visit: &Visit, machine: &MachineNow) -> Markup {
     }
 }
 
-fn list_channels(visit: &Visit, channels: &[ChannelNumbers]) -> Markup {
+fn list_channels(visit: &Visit, channels: &[ChannelNow]) -> Markup {
     let tongue = visit.tongue;
     html! {
         section aria-labelledby="channels" {
@@ -156,6 +156,7 @@ fn list_channels(visit: &Visit, channels: &[ChannelNumbers]) -> Markup {
                 thead {
                     tr {
                         th { (visit.say("Channel", "Канал")) }
+                        th { (visit.say("Kind", "Вид")) }
                         th { (visit.say("Taken", "Принято")) }
                         th { (visit.say("Not taken", "Не принято")) }
                         th { (visit.say("Still to hear of", "Ещё не знает о")) }
@@ -168,6 +169,7 @@ fn list_channels(visit: &Visit, channels: &[ChannelNumbers]) -> Markup {
                     @for channel in channels {
                         tr {
                             td { (clean(&channel.name)) }
+                            td data-label=(visit.say("Kind", "Вид")) { (channel.kind) }
                             td data-label=(visit.say("Taken", "Принято")) { (tongue.count(channel.taken as usize)) }
                             td data-label=(visit.say("Not taken", "Не принято")) { (tongue.count(channel.not_taken as usize)) }
                             td data-label=(visit.say("Still to hear of", "Ещё не знает о")) { (tongue.count(channel.waiting)) }
