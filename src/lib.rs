@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 pub mod access;
+pub mod allocator;
 pub mod app;
 pub mod checks;
 pub mod cli;
@@ -10,7 +11,6 @@ pub mod control;
 pub mod domain;
 pub mod heartbeat;
 pub mod journal;
-pub mod memory;
 pub mod net;
 pub mod notify;
 pub mod runner;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    vakhta::memory::give_back();
+    vakhta::allocator::give_back();
     // One provider for the whole program; a second call would be the only error.
     let _ = rustls::crypto::ring::default_provider().install_default();
     vakhta::cli::main()

@@ -120,9 +120,9 @@ impl Watch {
     }
 
     fn unsilence(&mut self, number: Option<SilenceId>, about: Option<&str>) -> (Body, Option<Commit>) {
-        let named = |silence: &Silence| {
-            about.is_none_or(|about| silence.scope.to_string() == about) || number.is_some_and(|number| silence.id == number)
-        };
+        let is_all = number.is_none() && about.is_none();
+        let named =
+            |silence: &Silence| is_all || number == Some(silence.id) || about.is_some_and(|about| silence.scope.to_string() == about);
         let over = self.silences(named);
         if over.is_empty() {
             let about = about.map_or_else(String::new, |about| format!(" `{about}`"));

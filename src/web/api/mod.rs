@@ -1,12 +1,13 @@
 //! The API: what the page shows and does, for programs.
 
 mod about;
+mod acknowledgements;
 mod asked;
 mod checks;
 mod history;
-mod hush;
 mod incidents;
 mod people;
+mod silences;
 mod watch;
 
 use axum::extract::State;
@@ -21,8 +22,8 @@ pub use about::about;
 
 /// All of it; what a path takes and gives stands at its handler.
 pub fn add(routes: Routes) -> Routes {
-    let routes = watch::add(history::add(incidents::add(hush::add(checks::add(routes)))));
-    people::add(routes).plain(Role::Viewer, "/api/openapi.json", description)
+    let routes = acknowledgements::add(silences::add(incidents::add(checks::add(routes))));
+    people::add(watch::add(history::add(routes))).plain(Role::Viewer, "/api/openapi.json", description)
 }
 
 /// The description of all this (OpenAPI 3.1).
