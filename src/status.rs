@@ -141,6 +141,7 @@ mod tests {
             since: Utc.with_ymd_and_hms(2026, 11, 20, 9, 2, 10).unwrap(),
             failures: 5,
             reason: "no reply\u{1b}".into(),
+            value: None,
             incident: 1042 + number as u64,
             acknowledged: None,
         });

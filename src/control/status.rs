@@ -71,6 +71,9 @@ pub struct OpenIncident {
     #[serde(default)]
     pub severity: String,
     pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub value: Option<f64>,
     pub since: DateTime<FixedOffset>,
     pub failures: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -213,6 +216,7 @@ impl OpenIncident {
             rule: failing.rule.to_string(),
             severity: failing.severity.name().to_owned(),
             reason: failing.reason.to_string(),
+            value: failing.value,
             since: local(failing.since),
             failures: failing.failures,
             acknowledged: acknowledged.map(|taken| AcknowledgedNow {

@@ -34,6 +34,7 @@ pub struct Failing {
     pub since: DateTime<Utc>,
     pub failures: u32,
     pub reason: Reason,
+    pub value: Option<f64>,
     pub incident: IncidentId,
     pub acknowledged: Option<Acknowledgement>,
 }
@@ -184,6 +185,7 @@ impl Engine {
                 since: incident.since,
                 failures: incident.failures,
                 reason: incident.reason.clone(),
+                value: incident.value,
                 incident: incident.id,
                 acknowledged: incident.acknowledged.clone(),
             }));

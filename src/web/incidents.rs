@@ -1,4 +1,4 @@
-//! Incidents, as the page and the API show them: from history; where none is kept, what is open from the watch.
+//! Incidents, as the page and the API show them: what is open from the watch, what is over from history.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -14,31 +14,37 @@ use crate::store::history::{IncidentFilter, KeptIncident, KeptTold, Page};
 pub struct Listed {
     /// Newest first.
     pub incidents: Vec<KeptIncident>,
-    /// Those of them that are open here, as they are now, by number.
-    pub open: HashMap<i64, OpenIncident>,
-    /// Why they are not from history, and what is over is missing.
+    /// What is open here, by number.
+    open: HashMap<i64, OpenIncident>,
+    host: String,
+    /// Why what is over is missing.
     pub without: Option<NoPast>,
 }
 
+impl Listed {
+    /// One of these as it is now, if it is open here.
+    pub fn now(&self, kept: &KeptIncident) -> Option<&OpenIncident> {
+        self.open.get(&kept.number).filter(|_| kept.until.is_none() && kept.host == self.host)
+    }
+}
+
 impl House {
-    /// Those that fit, of history or else of what is open.
+    /// Those that fit. What is over and what other machines keep there is from history, what is open here from the watch:
+    /// history hears of it later, or not at all.
     pub async fn incidents(&self, filter: &IncidentFilter<'_>, page: Page, host: &str) -> Listed {
-        match self.past.ask(async |history| history.incidents(filter, page).await).await {
-            Ok(incidents) => {
-                let own = incidents.iter().filter(|kept| kept.until.is_none() && kept.host == host);
-                let open = self.open_incidents(Some(own.map(|kept| kept.number.unsigned_abs()).collect())).await;
-                Listed { incidents, open: by_number(open), without: None }
-            }
-            Err(why) => {
-                let open = self.open_incidents(None).await;
-                let mut incidents: Vec<KeptIncident> = open.iter().map(|open| as_kept(open, host)).collect();
-                incidents.retain(|kept| fits(kept, filter));
-                incidents.sort_unstable_by_key(|kept| Reverse((kept.since, kept.number)));
-                incidents.retain(|kept| page.after.is_none_or(|after| (kept.since, kept.number) < after));
-                incidents.truncate(page.limit as usize);
-                Listed { incidents, open: by_number(open), without: Some(why) }
-            }
-        }
+        let open = if filter.closed { Vec::new() } else { self.open_incidents(None).await };
+        let over = IncidentFilter { unless_open_at: Some(host), ..filter.clone() };
+        let (mut incidents, without) = match self.past.ask(async |history| history.incidents(&over, page).await).await {
+            Ok(incidents) => (incidents, None),
+            Err(why) => (Vec::new(), Some(why)),
+        };
+        let begins = |kept: &KeptIncident| (kept.since, kept.number);
+        let here = open.iter().map(|open| as_kept(open, host)).filter(|kept| fits(kept, filter));
+        incidents.extend(here.filter(|kept| page.after.is_none_or(|after| begins(kept) < after)));
+        incidents.sort_unstable_by_key(|kept| Reverse(begins(kept)));
+        incidents.truncate(page.limit as usize);
+        let open = open.into_iter().filter_map(|open| Some((i64::try_from(open.number).ok()?, open))).collect();
+        Listed { incidents, open, host: host.to_owned(), without }
     }
 
     /// One that is open.
@@ -76,10 +82,6 @@ impl House {
     }
 }
 
-fn by_number(open: Vec<OpenIncident>) -> HashMap<i64, OpenIncident> {
-    open.into_iter().filter_map(|open| Some((i64::try_from(open.number).ok()?, open))).collect()
-}
-
 /// What the watch itself knows, in the form of history.
 pub fn as_kept(open: &OpenIncident, host: &str) -> KeptIncident {
     KeptIncident {
@@ -92,7 +94,7 @@ pub fn as_kept(open: &OpenIncident, host: &str) -> KeptIncident {
         rule: open.rule.clone(),
         severity: open.severity.clone(),
         reason: open.reason.clone(),
-        value: None,
+        value: open.value,
         failures: open.failures.into(),
         since: open.since.timestamp_millis(),
         until: None,

@@ -41,7 +41,10 @@ impl Past {
         if place.file().is_some_and(|file| !file.exists()) {
             return Err(NoPast::Empty);
         }
-        let away = |fault: Fault| NoPast::Away(fault.to_string());
+        let away = |fault: Fault| match fault {
+            Fault::Empty => NoPast::Empty,
+            fault => NoPast::Away(fault.to_string()),
+        };
         let asked = async {
             let _seat = self.seats.acquire().await;
             let mut reader = Reader::open(place, *keep).await.map_err(away)?;

@@ -43,6 +43,7 @@ async fn history_in_postgresql() {
 }
 
 async fn contract(mut place: impl AsyncFnMut() -> Place) {
+    what_has_no_tables_yet_is_empty(place().await).await;
     the_same_batch_twice_is_once_the_same_rows(place().await).await;
     readings_are_rolled_up_and_dropped(place().await).await;
     what_comes_late_is_rolled_up_anew(place().await).await;
@@ -98,6 +99,14 @@ fn query(target: &str, from: i64, to: i64) -> SeriesQuery<'_> {
 }
 
 const EVERYTHING: Page = Page { after: None, limit: 1000 };
+
+async fn what_has_no_tables_yet_is_empty(place: Place) {
+    if let Some(file) = place.file() {
+        std::fs::write(file, "").unwrap();
+    }
+    let found = reader(&place).await.incidents(&IncidentFilter::default(), EVERYTHING).await;
+    assert!(matches!(found, Err(Fault::Empty)), "{found:?}");
+}
 
 async fn the_same_batch_twice_is_once_the_same_rows(place: Place) {
     let told = ToldRow::new(7, "ops", "failed", DateTime::from_timestamp_millis(START).unwrap(), "taken", None);
@@ -233,6 +242,8 @@ async fn incidents_are_found_and_paged(place: Place) {
     let open = count(&mut reader, IncidentFilter { open: true, ..Default::default() }).await;
     assert_eq!(closed + open, count(&mut reader, IncidentFilter::default()).await);
     assert_eq!(count(&mut reader, IncidentFilter { severity: Some("critical"), number: Some(3), ..Default::default() }).await, 1);
+    let elsewhere = IncidentFilter { unless_open_at: Some("srv-01"), ..Default::default() };
+    assert_eq!(count(&mut reader, elsewhere).await, closed, "what is over is told of all");
     let (early, late) = (Some(START + 5 * MINUTE), None);
     assert_eq!(
         count(&mut reader, IncidentFilter { before: early, ..Default::default() }).await
@@ -273,6 +284,9 @@ async fn machines_share_a_database(place: Place) {
     let mut reader = reader(&place).await;
     let hosts: Vec<_> = reader.incidents(&IncidentFilter::default(), EVERYTHING).await.unwrap().into_iter().map(|kept| kept.host).collect();
     assert_eq!(hosts.len(), 2, "{hosts:?}");
+    let elsewhere = IncidentFilter { unless_open_at: Some("srv-01"), ..Default::default() };
+    let hosts: Vec<_> = reader.incidents(&elsewhere, EVERYTHING).await.unwrap().into_iter().map(|kept| kept.host).collect();
+    assert_eq!(hosts, ["srv-02"]);
     for (host, value) in [("srv-01", 1.0), ("srv-02", 2.0)] {
         let points =
             reader.series(&SeriesQuery { host: Some(host), ..query("a", START, START + 2 * HOUR) }, START + 2 * HOUR).await.unwrap().points;

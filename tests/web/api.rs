@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
+use sqlx::{ConnectOptions, Connection};
 
 use super::visitor::{Answer, Visitor, address};
 use crate::bot::FakeBot;
@@ -106,6 +107,7 @@ fn long_lists_come_in_pages() {
         service.well.store(true, Ordering::SeqCst);
         until("it is well", || open().is_empty().then_some(()));
     }
+    until("history has their ends", || (numbers(&viewer.get("/api/incidents?check=atto&state=closed")) == newest_first).then_some(()));
     let mut pages = Vec::new();
     let mut next = Some("/api/incidents?limit=1&check=atto&state=closed".to_owned());
     while let Some(path) = next {
@@ -116,6 +118,47 @@ fn long_lists_come_in_pages() {
     assert_eq!(pages.pop(), Some(Vec::new()));
     assert_eq!(pages.concat(), newest_first);
     assert!(newest_first.is_sorted_by(|one, next| one > next) && pages.len() == 3, "{pages:?}");
+    program.stop();
+}
+
+/// History is written later than people are told, or much later: another program keeps its file to itself.
+#[test]
+fn what_is_open_is_known_before_history_has_it() {
+    let (bot, service) = (FakeBot::start(""), Service::start());
+    let place = place(&bot, &service, "");
+    let program = place.start();
+    let viewer = Visitor::with_role(&place, &program, "viewer");
+    let (open, all) = (|| numbers(&viewer.get("/api/incidents?state=open")), || numbers(&viewer.get("/api/incidents?check=atto")));
+    let turn = |well: bool, message: usize| {
+        service.well.store(well, Ordering::SeqCst);
+        bot.texts(message);
+    };
+    turn(false, 1);
+    turn(true, 2);
+    until("history has the first", || (all() == [1]).then_some(()));
+    turn(false, 3);
+    until("history has the second", || {
+        let at_length = place.run(&["incidents", "--json"]).1;
+        at_length.contains("\"number\": 2").then_some(())
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let file = sqlx::sqlite::SqliteConnectOptions::new().filename(place.path("state/history.db"));
+    let mut other = runtime.block_on(async {
+        let mut other = file.connect().await.unwrap();
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+        other
+    });
+    turn(true, 4);
+    assert!(open().is_empty(), "it is over, though history does not say so");
+    turn(false, 5);
+    assert_eq!((open(), all()), (vec![3], vec![3, 1]));
+    let page = viewer.get("/incidents?state=open").body;
+    assert!(page.contains("number=3\"") && !page.contains("number=2\""), "{page}");
+    runtime.block_on(async {
+        sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+        other.close().await.unwrap();
+    });
+    until("history has all", || (all() == [3, 2, 1]).then_some(()));
     program.stop();
 }
 

@@ -31,6 +31,9 @@ pub enum Fault {
     /// It cannot be reached or used now.
     #[error("{0}")]
     Away(String),
+    /// Its tables are not made yet.
+    #[error("it is empty")]
+    Empty,
     /// It will never take this.
     #[error("{0}")]
     Refused(String),
@@ -154,7 +157,13 @@ impl Place {
 
     pub(super) fn fault(&self, error: &sqlx::Error) -> Fault {
         let words = self.scrubbed(&error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned()));
-        if is_refusal(error) { Fault::Refused(words) } else { Fault::Away(words) }
+        if is_refusal(error) {
+            Fault::Refused(words)
+        } else if has_no_table(error) {
+            Fault::Empty
+        } else {
+            Fault::Away(words)
+        }
     }
 
     fn fault_of(&self, error: MigrateError) -> Fault {
@@ -188,6 +197,12 @@ fn is_refusal(error: &sqlx::Error) -> bool {
         Ok(number) if code.len() < 5 => [11, 18, 19, 20, 26].contains(&(number & 0xff)),
         _ => ["21", "22", "23"].iter().any(|class| code.starts_with(class)),
     }
+}
+
+/// SQLSTATE 42P01 of PostgreSQL and 42S02 of MySQL; SQLite has a number for all that is wrong with a statement.
+fn has_no_table(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else { return false };
+    ["42P01", "42S02"].contains(&&*error.code().unwrap_or_default()) || error.message().starts_with("no such table")
 }
 
 /// SQLite's words for SQLITE_CORRUPT and SQLITE_NOTADB.

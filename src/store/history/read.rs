@@ -92,6 +92,8 @@ pub struct IncidentFilter<'a> {
     pub open: bool,
     /// Those that are.
     pub closed: bool,
+    /// Without those of this machine that are not over: the watch there knows them better.
+    pub unless_open_at: Option<&'a str>,
 }
 
 /// Which part of a long list, newest first.
@@ -267,6 +269,10 @@ impl Reader {
         }
         if filter.closed {
             select.push_str(" AND i.until IS NOT NULL");
+        }
+        if let Some(host) = filter.unless_open_at {
+            select.push_str(" AND (h.name <> ? OR i.until IS NOT NULL)");
+            values.push(Value::Text(host));
         }
         if let Some((since, number)) = page.after {
             // The first condition is what the index is good for.

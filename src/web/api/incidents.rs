@@ -178,11 +178,9 @@ async fn list(house: &House, query: IncidentQuery) -> Result<(HeaderMap, Json<Ve
         closed: query.state == Which::Closed,
         ..IncidentFilter::default()
     };
-    let listed = house.incidents(&filter, Page { after, limit }, &status.host).await;
+    let mut listed = house.incidents(&filter, Page { after, limit }, &status.host).await;
     // What is open is known all the same.
-    if let Some(away @ NoPast::Away(_)) = listed.without
-        && query.state != Which::Open
-    {
+    if let Some(away) = listed.without.take_if(|why| query.state != Which::Open && matches!(why, NoPast::Away(_))) {
         return Err(no_past(away));
     }
     let mut headers = HeaderMap::new();
@@ -191,7 +189,7 @@ async fn list(house: &House, query: IncidentQuery) -> Result<(HeaderMap, Json<Ve
         headers.extend(next.parse().ok().map(|next| (header::LINK, next)));
     }
     let zone = *status.time.offset();
-    Ok((headers, Json(listed.incidents.iter().map(|kept| IncidentNow::new(kept, listed.open.get(&kept.number), zone)).collect())))
+    Ok((headers, Json(listed.incidents.iter().map(|kept| IncidentNow::new(kept, listed.now(kept), zone)).collect())))
 }
 
 /// One incident and its story

@@ -271,8 +271,9 @@ fn state(visit: &Visit, incident: &KeptIncident) -> Markup {
 /// The last few of a check or a target.
 pub async fn recent(visit: &Visit, status: &Status, check: &str, target: Option<&str>) -> Markup {
     let filter = IncidentFilter { host: Some(&status.host), check: Some(check), target, ..IncidentFilter::default() };
-    match visit.house.past.ask(async |history| history.incidents(&filter, Page { after: None, limit: FEW }).await).await {
-        Ok(found) => list(visit, &found, status, false),
-        Err(missing) => visit.missing(&missing),
+    let listed = visit.house.incidents(&filter, Page { after: None, limit: FEW }, &status.host).await;
+    html! {
+        @if let Some(without) = &listed.without { (visit.missing(without)) }
+        @if listed.without.is_none() || !listed.incidents.is_empty() { (list(visit, &listed.incidents, status, false)) }
     }
 }
