@@ -15,6 +15,7 @@ mod heartbeat;
 mod hindsight;
 mod history;
 mod init;
+mod package;
 mod program;
 mod recheck;
 mod requests;
