@@ -21,7 +21,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("store", &["domain", "access"]),
     ("story", &["domain", "settings", "config", "journal", "net"]),
     ("control", &["domain"]),
-    ("memory", &[]),
+    ("allocator", &[]),
     ("systemd", &[]),
     ("access", &[]),
     ("web", &["domain", "net", "access", "store", "clock", "checks", "config", "control", "journal"]),
