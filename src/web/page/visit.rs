@@ -53,6 +53,21 @@ impl Visit {
         self.tongue.say(english, russian)
     }
 
+    /// What shows that a request comes from a page of this session.
+    pub fn csrf_token(&self) -> Option<String> {
+        Some(self.caller.as_ref()?.session?.csrf_token())
+    }
+
+    /// A form, for it is to work without the script.
+    pub fn log_out(&self, class: Option<&str>) -> Markup {
+        html! {
+            form method="post" action="/logout" {
+                input type="hidden" name="csrf_token" value=(self.csrf_token().unwrap_or_default());
+                button class=[class] { (self.say("Log out", "Выйти")) }
+            }
+        }
+    }
+
     /// The watch at this instant; nothing if it does not answer.
     pub async fn status(&self) -> Option<Status> {
         match self.house.ask(Request::Status).await {
@@ -116,6 +131,7 @@ impl Visit {
             &title,
             self.tongue,
             failing > 0,
+            self.csrf_token(),
             html! {
                 header {
                     a.brand href="/" { (icon()) "Vakhta" }
@@ -131,9 +147,7 @@ impl Visit {
                         }
                         div.me {
                             a href="/account" aria-current=[(at == "/account").then_some("page")] { (views::clean(&caller.name)) }
-                            form method="post" action="/logout" {
-                                button.quiet { (self.say("Log out", "Выйти")) }
-                            }
+                            (self.log_out(Some("quiet")))
                         }
                     }
                 }
@@ -183,8 +197,8 @@ pub fn shown(code: StatusCode, html: Markup) -> Response {
     (code, headers, html.into_string()).into_response()
 }
 
-/// A whole document.
-pub fn sheet(title: &str, tongue: Tongue, fails: bool, body: Markup) -> Markup {
+/// A whole document; with the token of the session that it is for, which the script sends back.
+pub fn sheet(title: &str, tongue: Tongue, fails: bool, csrf_token: Option<String>, body: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang=(tongue.code()) {
@@ -192,6 +206,7 @@ pub fn sheet(title: &str, tongue: Tongue, fails: bool, body: Markup) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
+                @if let Some(token) = csrf_token { meta #csrf name="csrf-token" content=(token); }
                 title { (title) }
                 link rel="icon" id="icon" type="image/svg+xml" href=(if fails { "/icon-bad.svg" } else { "/icon.svg" });
                 link rel="stylesheet" href={ "/page.css?" (EDITION) };

@@ -55,6 +55,14 @@ impl Tongue {
         self.say("Your session is over. Log in again.", "Сеанс окончен. Войдите снова.")
     }
 
+    /// What is asked for does not bring the token of who is logged in now.
+    pub fn stale(self) -> &'static str {
+        self.say(
+            "Nothing was done: the page that sent this is of an earlier login. Reload that page and try again.",
+            "Ничего не сделано: страница, с которой это отправлено, осталась от прежнего входа. Обновите её и повторите.",
+        )
+    }
+
     /// `3 of 500 fail`
     pub fn failing(self, failing: usize, targets: usize) -> String {
         let (count, of) = (self.count(failing), self.count(targets));

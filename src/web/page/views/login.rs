@@ -84,6 +84,7 @@ fn card(title: &str, tongue: Tongue, problem: Option<&str>, body: Markup) -> Mar
         &format!("{title} · Vakhta"),
         tongue,
         false,
+        None,
         html! {
             main #main.card tabindex="-1" {
                 p.brand { "Vakhta" }

@@ -29,7 +29,7 @@ pub async fn public(visit: Visit) -> Response {
         ),
     };
     let fails = status.as_ref().is_some_and(|status| status.checks.iter().any(|check| !check.status));
-    let mut answer = shown(code, sheet(&title, visit.tongue, fails, body));
+    let mut answer = shown(code, sheet(&title, visit.tongue, fails, None, body));
     answer.headers_mut().insert(header::REFRESH, HeaderValue::from_static(REFRESH));
     answer
 }
