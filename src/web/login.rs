@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use axum::Form;
 use axum::extract::rejection::FormRejection;
-use axum::extract::{FromRequest, Query, Request, State};
+use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::page::{self, Tongue};
+use super::page::{self, Query, Tongue};
 use super::routes::Routes;
 use super::{House, caller};
 use crate::access::{Digest, Ticket, Unfit, Verdict, fit_name, fit_password};

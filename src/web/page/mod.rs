@@ -16,7 +16,7 @@ use super::routes::Routes;
 use crate::access::Role;
 pub use links::quoted;
 pub use views::login::{first_login, login, nothing};
-pub use visit::shown;
+pub use visit::{Query, shown};
 pub use words::Tongue;
 
 const STYLE: &str = include_str!("page.css");

@@ -8,10 +8,12 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde::de::DeserializeOwned;
 
 use super::super::House;
 use super::super::caller::Caller;
 use super::super::past::NoPast;
+use super::super::take;
 use super::words::Tongue;
 use super::{EDITION, POLICY, views};
 use crate::access::Role;
@@ -24,6 +26,9 @@ pub struct Visit {
     /// Nobody on what everybody may see.
     pub caller: Option<Caller>,
 }
+
+/// What stands behind the `?` of a page; what is wrong with it is said on one.
+pub struct Query<T>(pub T);
 
 /// A view, and what stands around it.
 pub struct View<'a> {
@@ -41,6 +46,22 @@ impl FromRequestParts<Arc<House>> for Visit {
     async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Infallible> {
         let caller = parts.extensions.get::<Caller>().cloned();
         Ok(Self { house: house.clone(), tongue: Tongue::of(&parts.headers), caller })
+    }
+}
+
+impl<T: DeserializeOwned> FromRequestParts<Arc<House>> for Query<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Response> {
+        let problem = match take::Query::of(&parts.uri) {
+            Ok(take::Query(value)) => return Ok(Self(value)),
+            Err(problem) => problem,
+        };
+        let Ok(visit) = Visit::from_request_parts(parts, house).await;
+        let words = visit.tongue.no_such_query(problem.at(), problem.detail());
+        // The login is for nobody yet, who is not to learn how the watch is.
+        let status = if visit.caller.is_some() { visit.status().await } else { None };
+        Err(visit.nothing(StatusCode::BAD_REQUEST, &words, status.as_ref()))
     }
 }
 

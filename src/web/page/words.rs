@@ -47,6 +47,12 @@ impl Tongue {
         format!("{words}: #{number}")
     }
 
+    /// What stands behind the `?` of an address makes no sense, and why not.
+    pub fn no_such_query(self, field: Option<&str>, why: &str) -> String {
+        let words = self.say("This address makes no sense here", "Такой адрес здесь не понять");
+        field.map_or_else(|| format!("{words}: {why}."), |field| format!("{words}: `{field}`, {why}."))
+    }
+
     pub fn silent(self) -> &'static str {
         self.say("The watch does not answer. Reload the page in a moment.", "Вахта не отвечает. Обновите страницу чуть позже.")
     }
