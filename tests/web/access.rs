@@ -16,7 +16,7 @@ use vakhta::domain::reading::{Reading, Target};
 use vakhta::web::{self, Ground, House, Route};
 
 use super::visitor::{Answer, PASSWORD, Visitor, address};
-use crate::program::{PATIENCE, Place};
+use crate::program::{PATIENCE, Place, Program, until};
 
 /// A watch that looks at nothing much.
 fn place() -> Place {
@@ -92,6 +92,11 @@ fn cookie(answer: &Answer) -> String {
 
 fn is_in(address: SocketAddr, cookie: &str) -> bool {
     Visitor::nobody(address).ask("GET", "/api/me", cookie, "").code == 200
+}
+
+/// Whether the log calls people to make the first user, on a page whose address begins so.
+fn says_where(program: &Program, page: &str) -> bool {
+    program.stderr().iter().any(|line| line.contains("nobody can log in yet") && line.contains(&format!("page={page}")))
 }
 
 fn add_user(place: &Place, name: &str, role: &str) {
@@ -213,6 +218,7 @@ fn the_first_user_is_made_with_the_secret_in_the_state_folder() {
     let again = stranger.ask("GET", "/incident?number=1&x=%22%3E", "Sec-Fetch-Site: cross-site\r\n", "");
     assert!(again.code == 200 && again.body.contains(r#"content="0; url=/incident?number=1&amp;x=%22%3E""#), "{}", again.body);
     assert!(stranger.get("/login").body.contains(r#"action="/setup""#));
+    until("the log says where", || says_where(&program, "http://127.0.0.1:").then_some(()));
     let make = |token: &str, name: &str, password: &str| {
         let headers = format!("Content-Type: application/x-www-form-urlencoded\r\nOrigin: http://{address}\r\n");
         stranger.ask("POST", "/setup", &headers, &format!("token={token}&name={name}&password={password}"))
@@ -233,6 +239,18 @@ fn the_first_user_is_made_with_the_secret_in_the_state_folder() {
     super::visitor::address(&program);
     assert!(!file.exists());
     program.stop();
+}
+
+#[test]
+fn the_first_login_is_where_people_reach_the_page() {
+    for (url, page) in
+        [("https://watch.example", "https://watch.example/login"), ("https://example.com/watch/", "https://example.com/watch/login")]
+    {
+        let place = place_with(&format!(", url: \"{url}\""));
+        let program = place.start();
+        until("the log says where", || says_where(&program, &format!("{page} ")).then_some(()));
+        program.stop();
+    }
 }
 
 #[test]
