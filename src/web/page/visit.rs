@@ -230,8 +230,8 @@ pub fn sheet(title: &str, tongue: Tongue, fails: bool, csrf_token: Option<String
                 @if let Some(token) = csrf_token { meta #csrf name="csrf-token" content=(token); }
                 title { (title) }
                 link rel="icon" id="icon" type="image/svg+xml" href=(if fails { "/icon-bad.svg" } else { "/icon.svg" });
-                link rel="stylesheet" href={ "/page.css?" (EDITION) };
-                script src={ "/page.js?" (EDITION) } defer {}
+                link rel="stylesheet" href={ "/page.css?" (*EDITION) };
+                script src={ "/page.js?" (*EDITION) } defer {}
             }
             body {
                 a.skip href="#main" { (tongue.say("Skip to the content", "К содержанию")) }
