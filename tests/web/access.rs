@@ -43,7 +43,7 @@ impl Check for Blind {
 }
 
 /// Every path, read off the router itself.
-fn table() -> Vec<Route> {
+pub fn table() -> Vec<Route> {
     let folder = tempfile::tempdir().unwrap();
     let settings = WebSettings {
         url: None,
