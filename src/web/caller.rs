@@ -15,9 +15,11 @@ use crate::access::{Digest, Role, Ticket};
 
 /// The cookie that a browser takes only over TLS or from its own machine, and for this host alone
 /// (<https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-4.1.3.2>).
-const COOKIE: &str = "__Host-vakhta";
+pub const COOKIE: &str = "__Host-vakhta";
 /// The same where `plain_http` is set.
 const PLAIN_COOKIE: &str = "vakhta";
+/// In which scripts of our pages bring the token that these hold.
+pub const CSRF_HEADER: &str = "x-csrf-token";
 /// Whoever shows the token of the configuration.
 const CONFIGURED: &str = "(configuration)";
 
@@ -51,8 +53,15 @@ pub async fn admit(house: &House, least: Role, door: Door, head: &Parts) -> Resu
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the accounts cannot be read now; the log says why").into_response()
     })?;
     let Some(caller) = identified else { return Err(unknown(door, head)) };
-    if caller.session.is_some() && !head.method.is_safe() && !is_from_here(&head.headers, head.extensions.get()) {
-        return Err(foreign().into_response());
+    // Who shows a token of their own does so knowingly; a browser shows its cookie whoever made it ask.
+    if let Some(session) = caller.session.filter(|_| !head.method.is_safe()) {
+        if !is_from_here(&head.headers, head.extensions.get()) {
+            return Err(foreign().into_response());
+        }
+        let brought = head.headers.get(CSRF_HEADER).and_then(|token| token.to_str().ok());
+        if !brought.is_some_and(|token| session.is_csrf_token(token)) {
+            return Err(Problem::new(StatusCode::FORBIDDEN, Tongue::of(&head.headers).stale()).into_response());
+        }
     }
     if !caller.may(least) {
         let detail = format!("this needs the role `{}`; {} has `{}`", least.name(), caller.name, caller.role.name());

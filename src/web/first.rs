@@ -25,7 +25,7 @@ pub async fn offer(house: &House, address: SocketAddr) {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         writeln!(file, "{}", secret.expose())?;
         tracing::warn!(
-            page = %format_args!("{}://{address}/login", house.scheme()),
+            page = %page(house, address),
             secret = %path.display(),
             "nobody can log in yet: open the page and make the first user with the secret in this file, or use `vakhta user add`"
         );
@@ -38,6 +38,15 @@ pub async fn offer(house: &House, address: SocketAddr) {
     if let Err(error) = offered.await {
         tracing::warn!(%error, "there is no first login: the accounts cannot be written");
     }
+}
+
+/// Where people reach the first login: at a listening address like 0.0.0.0 nobody does.
+fn page(house: &House, address: SocketAddr) -> String {
+    let base = match &house.settings.url {
+        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+        None => format!("{}://{address}", house.scheme()),
+    };
+    format!("{base}/login")
 }
 
 /// There need not be one.

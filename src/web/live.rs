@@ -13,6 +13,7 @@ use futures_util::stream;
 use tokio::time::{Instant, sleep_until};
 
 use super::House;
+use super::problem::Problem;
 use crate::control::Next;
 
 /// So many may follow at once.
@@ -28,7 +29,8 @@ const LATER: &str = "10";
 /// turned; `missed`, how many events a slow reader has lost.
 pub async fn live(State(house): State<Arc<House>>) -> Response {
     let Ok(seat) = house.followers.clone().try_acquire_owned() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, LATER)], "too many follow already\n").into_response();
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("{FOLLOWERS} follow already; come again in {LATER} s"));
+        return ([(header::RETRY_AFTER, LATER)], problem).into_response();
     };
     let (closing, end) = (house.closing.clone(), Instant::now() + LONGEST);
     let events = stream::unfold((house.feed.follow(), closing, seat), move |(mut follower, closing, seat)| async move {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use axum::Form;
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Query, Request, State};
-use axum::http::{Extensions, HeaderMap, Method, StatusCode, header};
+use axum::extract::{FromRequest, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::page::{self, Tongue};
+use super::page::{self, Query, Tongue};
 use super::routes::Routes;
 use super::{House, caller};
 use crate::access::{Digest, Ticket, Unfit, Verdict, fit_name, fit_password};
@@ -51,6 +51,12 @@ struct First {
     password: String,
 }
 
+#[derive(Default, Deserialize)]
+struct LogOut {
+    #[serde(default)]
+    csrf_token: String,
+}
+
 /// What the log-in comes to.
 enum Outcome {
     In(Ticket),
@@ -74,6 +80,7 @@ async fn ask(State(house): State<Arc<House>>, headers: HeaderMap, Query(query): 
 async fn log_in(State(house): State<Arc<House>>, request: Request) -> Response {
     let (headers, address) = (request.headers().clone(), caller::address(request.extensions()));
     let tongue = Tongue::of(&headers);
+    // Before a login there is no session that a token could be of: here, and at the first one, this has to do.
     if !caller::is_from_here(&headers, request.extensions().get()) {
         return caller::foreign().into_response();
     }
@@ -167,14 +174,19 @@ async fn first_login(State(house): State<Arc<House>>, request: Request) -> Respo
     }
 }
 
-async fn log_out(State(house): State<Arc<House>>, headers: HeaderMap, extensions: Extensions) -> Response {
-    if !caller::is_from_here(&headers, extensions.get()) {
+async fn log_out(State(house): State<Arc<House>>, request: Request) -> Response {
+    let (tongue, session) = (Tongue::of(request.headers()), caller::session(&house, request.headers()));
+    if !caller::is_from_here(request.headers(), request.extensions().get()) {
         return caller::foreign().into_response();
     }
-    if let Some(session) = caller::session(&house, &headers)
-        && let Err(error) = house.accounts.end_session(session).await
-    {
-        return cannot(&error, Tongue::of(&headers));
+    if let Some(session) = session {
+        let Form(form) = Form::<LogOut>::from_request(request, &()).await.unwrap_or_default();
+        if !session.is_csrf_token(&form.csrf_token) {
+            return page::shown(StatusCode::FORBIDDEN, page::nothing(tongue.stale(), tongue));
+        }
+        if let Err(error) = house.accounts.end_session(session).await {
+            return cannot(&error, tongue);
+        }
     }
     ([(header::SET_COOKIE, caller::cookie(&house, None))], Redirect::to("/login")).into_response()
 }
@@ -185,7 +197,6 @@ fn enter(house: &House, ticket: &Ticket, next: &str) -> Response {
 
 /// What a form brought.
 async fn taken<T: serde::de::DeserializeOwned>(request: Request, tongue: Tongue) -> Result<T, Response> {
-    use axum::extract::FromRequest;
     let form: Result<Form<T>, FormRejection> = Form::from_request(request, &()).await;
     form.map(|Form(form)| form).map_err(|refused| page::shown(refused.status(), page::nothing(&refused.body_text(), tongue)))
 }

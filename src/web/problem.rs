@@ -37,6 +37,11 @@ impl Problem {
         self.status == code.as_u16()
     }
 
+    /// The field at fault, if it is one.
+    pub fn at(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
     pub fn detail(&self) -> &str {
         &self.detail
     }

@@ -139,7 +139,7 @@ fn describe(operation: &mut Operation, least: Role) {
     let of_parameters = [("400", "A parameter is not taken")];
     let always = [
         ("401", "Nobody is logged in, or the token is none"),
-        ("403", "The role is not enough, or the request came from another site"),
+        ("403", "The role is not enough, or the request is not from a page of this session"),
         ("503", "The watch does not answer"),
     ];
     let of_body = of_body.into_iter().filter(|_| takes.0);

@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Uri, header};
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
@@ -43,14 +43,22 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
+impl<T: DeserializeOwned> Query<T> {
+    /// That of this address.
+    pub fn of(uri: &Uri) -> Result<Self, Problem> {
+        let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs)).map(Self).map_err(|error| {
+            let field = error.path().to_string();
+            at(Problem::new(StatusCode::BAD_REQUEST, error.into_inner().to_string()), field)
+        })
+    }
+}
+
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match axum::extract::Query::<T>::from_request_parts(parts, state).await {
-            Ok(axum::extract::Query(value)) => Ok(Self(value)),
-            Err(refused) => Err(Problem::new(StatusCode::BAD_REQUEST, refused.body_text())),
-        }
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::of(&parts.uri)
     }
 }
 
@@ -76,4 +84,36 @@ pub fn within<N: PartialOrd + std::fmt::Display + Copy>(field: &str, value: N, b
 
 fn at(problem: Problem, field: String) -> Problem {
     if field == "." { problem } else { problem.field(field) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Asked {
+        name: String,
+        #[serde(default)]
+        limit: u8,
+    }
+
+    #[test]
+    fn a_query_is_taken_or_refused_with_the_field_at_fault() {
+        let asked = |query: &str| Query::<Asked>::of(&format!("/x?{query}").parse().unwrap()).map(|Query(asked)| (asked.name, asked.limit));
+        assert_eq!(asked("name=a%20b%26c&limit=7").unwrap(), ("a b&c".to_owned(), 7));
+        assert_eq!(asked("name=+").unwrap(), (" ".to_owned(), 0));
+        for (query, field, words) in [
+            ("name=a&limit=256", Some("limit"), "number too large to fit in target type"),
+            ("name=a&limit=", Some("limit"), "cannot parse integer from empty string"),
+            ("name=a&colour=red", Some("colour"), "unknown field `colour`, expected `name` or `limit`"),
+            ("name=a&name=b", None, "duplicate field `name`"),
+            ("", None, "missing field `name`"),
+        ] {
+            let problem = Problem::new(StatusCode::BAD_REQUEST, words);
+            assert_eq!(asked(query).unwrap_err(), at(problem, field.unwrap_or(".").to_owned()), "{query}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ use vakhta::domain::reading::{Reading, Target};
 use vakhta::web::{self, Ground, House, Route};
 
 use super::visitor::{Answer, PASSWORD, Visitor, address};
-use crate::program::{PATIENCE, Place};
+use crate::program::{PATIENCE, Place, Program, until};
 
 /// A watch that looks at nothing much.
 fn place() -> Place {
@@ -43,7 +43,7 @@ impl Check for Blind {
 }
 
 /// Every path, read off the router itself.
-fn table() -> Vec<Route> {
+pub fn table() -> Vec<Route> {
     let folder = tempfile::tempdir().unwrap();
     let settings = WebSettings {
         url: None,
@@ -92,6 +92,11 @@ fn cookie(answer: &Answer) -> String {
 
 fn is_in(address: SocketAddr, cookie: &str) -> bool {
     Visitor::nobody(address).ask("GET", "/api/me", cookie, "").code == 200
+}
+
+/// Whether the log calls people to make the first user, on a page whose address begins so.
+fn says_where(program: &Program, page: &str) -> bool {
+    program.stderr().iter().any(|line| line.contains("nobody can log in yet") && line.contains(&format!("page={page}")))
 }
 
 fn add_user(place: &Place, name: &str, role: &str) {
@@ -150,8 +155,51 @@ fn another_site_can_do_nothing_in_the_name_of_who_is_logged_in() {
         }
     }
     assert!(is_in(address, &session), "nobody was logged out");
-    let here = Route { method: Method::POST, path: "/api/silences".into(), least: None };
-    assert_eq!(code(address, &here, &format!("{session}Origin: http://{address}\r\n")), 415);
+    program.stop();
+}
+
+#[test]
+fn whoever_is_logged_in_does_nothing_but_from_a_page_of_their_session() {
+    let place = place();
+    let program = place.start();
+    let address = address(&program);
+    add_user(&place, "ann", "admin");
+    let [session, other] = ["", ""].map(|_| cookie(&log_in(address, "ann", PASSWORD, "")));
+    let token = |cookie: &str| Visitor::nobody(address).ask("GET", "/", cookie, "").token().unwrap().to_owned();
+    let (right, foreign) = (token(&session), token(&other));
+    assert_eq!(right, token(&session), "pages of one session hold one token");
+    for page in ["/login", "/public"] {
+        assert_eq!(Visitor::stranger(&program).get(page).token(), None, "{page}");
+    }
+    let ask = |route: &Route, token: &str| {
+        let (kind, body) = match &*route.path {
+            "/logout" => ("Content-Type: application/x-www-form-urlencoded\r\n", format!("csrf_token={token}")),
+            _ => ("", String::new()),
+        };
+        let shown = if token.is_empty() { String::new() } else { format!("X-CSRF-Token: {token}\r\n") };
+        let headers = format!("{session}Origin: http://{address}\r\nAccept-Language: ru\r\n{kind}{shown}");
+        Visitor::nobody(address).ask(route.method.as_str(), &filled(&route.path), &headers, &body)
+    };
+    let is_refused = |answer: &Answer| answer.code == 403 && answer.body.contains("осталась от прежнего входа");
+    let forms_of_nobody = ["/login", "/setup"];
+    let table = table();
+    let routes: Vec<&Route> =
+        table.iter().filter(|route| !route.method.is_safe() && !forms_of_nobody.contains(&route.path.as_str())).collect();
+    assert!(routes.len() > 15, "{}", routes.len());
+    for route in &routes {
+        for wrong in ["", "%00", &right[1..], &format!("{right}x"), &foreign] {
+            let answer = ask(route, wrong);
+            assert!(is_refused(&answer), "{} {} {wrong}: {}", route.method, route.path, answer.body);
+        }
+    }
+    assert!(is_in(address, &session), "nobody was logged out");
+    // It is nothing but this token that was missing; the last one is to end the session.
+    let (out, routes): (Vec<&Route>, Vec<&Route>) = routes.into_iter().partition(|route| route.path == "/logout");
+    for route in routes.into_iter().chain(out) {
+        let answer = ask(route, &right);
+        assert!(answer.code != 403 && answer.code != 401, "{} {}: {}", route.method, route.path, answer.body);
+    }
+    assert!(!is_in(address, &session) && is_in(address, &other));
     program.stop();
 }
 
@@ -170,6 +218,7 @@ fn the_first_user_is_made_with_the_secret_in_the_state_folder() {
     let again = stranger.ask("GET", "/incident?number=1&x=%22%3E", "Sec-Fetch-Site: cross-site\r\n", "");
     assert!(again.code == 200 && again.body.contains(r#"content="0; url=/incident?number=1&amp;x=%22%3E""#), "{}", again.body);
     assert!(stranger.get("/login").body.contains(r#"action="/setup""#));
+    until("the log says where", || says_where(&program, "http://127.0.0.1:").then_some(()));
     let make = |token: &str, name: &str, password: &str| {
         let headers = format!("Content-Type: application/x-www-form-urlencoded\r\nOrigin: http://{address}\r\n");
         stranger.ask("POST", "/setup", &headers, &format!("token={token}&name={name}&password={password}"))
@@ -190,6 +239,18 @@ fn the_first_user_is_made_with_the_secret_in_the_state_folder() {
     super::visitor::address(&program);
     assert!(!file.exists());
     program.stop();
+}
+
+#[test]
+fn the_first_login_is_where_people_reach_the_page() {
+    for (url, page) in
+        [("https://watch.example", "https://watch.example/login"), ("https://example.com/watch/", "https://example.com/watch/login")]
+    {
+        let place = place_with(&format!(", url: \"{url}\""));
+        let program = place.start();
+        until("the log says where", || says_where(&program, &format!("{page} ")).then_some(()));
+        program.stop();
+    }
 }
 
 #[test]
@@ -223,14 +284,16 @@ fn a_login_begins_a_session_of_its_own_that_ends() {
 
     // Another session of hers outlives the end of this one, and not a change of the password.
     let other = cookie(&log_in(address, "ann", PASSWORD, ""));
-    let here = format!("{session}Origin: http://{address}\r\n");
-    let stranger = Visitor::stranger(&program);
-    let out = stranger.ask("POST", "/logout", &here, "");
+    let page = Visitor::on_page(address, &session);
+    let account = page.get("/account");
+    let (field, token) = ("name=\"csrf_token\" value=", account.token().unwrap());
+    assert_eq!(account.body.matches(&format!("{field}\"{token}\"")).count(), 2, "both forms go without a script");
+    let form = format!("csrf_token={token}");
+    let out = page.ask("POST", "/logout", "Content-Type: application/x-www-form-urlencoded\r\n", &form);
     assert!(out.code == 303 && out.header("set-cookie").unwrap().contains("Max-Age=0"));
     assert!(!is_in(address, &session) && is_in(address, &other));
     let change = |cookie: &str, old: &str, new: &str| {
-        let headers = format!("{cookie}Origin: http://{address}\r\nContent-Type: application/json\r\n");
-        stranger.ask("POST", "/api/me/password", &headers, &format!(r#"{{"old": "{old}", "new": "{new}"}}"#))
+        Visitor::on_page(address, cookie).send("POST", "/api/me/password", &format!(r#"{{"old": "{old}", "new": "{new}"}}"#))
     };
     let third = cookie(&log_in(address, "ann", PASSWORD, ""));
     let refused = change(&other, "wrong password", "another password");
@@ -238,6 +301,8 @@ fn a_login_begins_a_session_of_its_own_that_ends() {
     assert_eq!(change(&other, PASSWORD, "short").json()["field"], "new");
     let changed = change(&other, PASSWORD, "another password");
     assert_eq!(changed.code, 204, "{}", changed.body);
+    let token = Visitor::nobody(address).ask("GET", "/", &cookie(&changed), "").token().unwrap().to_owned();
+    assert_eq!(changed.header("x-csrf-token"), Some(&*token), "its page goes on");
     assert!(!is_in(address, &other) && !is_in(address, &third) && is_in(address, &cookie(&changed)));
     assert_eq!(log_in(address, "ann", PASSWORD, "").code, 401);
     // So does one that an admin makes at the machine.

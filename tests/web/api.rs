@@ -340,6 +340,16 @@ fn what_makes_no_sense_is_refused_with_the_field_at_fault() {
         assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{method} {path}");
         assert_eq!(answer.json()["status"], code);
     }
+    for (path, field) in [
+        ("/api/incidents?limit=many", "limit"),
+        ("/api/incidents?since=yesterday", "since"),
+        ("/api/incidents?colour=red", "colour"),
+        ("/api/checks/atto?offset=-1", "offset"),
+        ("/api/history?check=atto&metric=mem&points=%20", "points"),
+        ("/api/audit?limit=0x10", "limit"),
+    ] {
+        assert_eq!(admin.get(path).json()["field"], field, "{path}");
+    }
     program.stop();
 }
 

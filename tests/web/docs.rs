@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use vakhta::access::Role;
+
+use super::access::table;
 use super::visitor::Visitor;
 use crate::program::{Place, left_out};
 
@@ -53,6 +56,54 @@ fn every_operation_is_on_the_page() {
     let admin = Visitor::with_role(&place, &program, "admin");
     for path in offered {
         assert_eq!(admin.get(&format!("/api/{path}")).code, 200, "{path}");
+    }
+    program.stop();
+}
+
+/// Views and what they are made of, which people find by themselves.
+const PAGE: [&str; 17] = [
+    "/",
+    "/account",
+    "/admin",
+    "/chart.json",
+    "/check",
+    "/docs",
+    "/icon-bad.svg",
+    "/icon.svg",
+    "/incident",
+    "/incidents",
+    "/login",
+    "/logout",
+    "/page.css",
+    "/page.js",
+    "/setup",
+    "/silences",
+    "/target",
+];
+
+#[test]
+fn every_path_beside_the_api_is_on_the_page() {
+    let place = place();
+    let program = place.start();
+    let viewer = Visitor::with_role(&place, &program, "viewer");
+    let page = viewer.get("/docs").body;
+    let api = viewer.get("/api/openapi.json").json();
+    let beside = page.split("<h2 id=\"beside\">").nth(1).unwrap().split("<h2").next().unwrap();
+    let said: BTreeSet<(String, Option<&str>)> = beside
+        .split("<code>GET ")
+        .skip(1)
+        .map(|row| {
+            let role = row.split_once("Needs the role <code>").map(|(_, rest)| rest.split('<').next().unwrap());
+            assert!(role.is_some() != row.contains("Open to everybody."), "{row}");
+            (row.split('<').next().unwrap().to_owned(), role)
+        })
+        .collect();
+    let table = table();
+    let is_beside = |path: &str| api["paths"].get(path).is_none() && !PAGE.contains(&path);
+    let there = table.iter().filter(|route| is_beside(&route.path));
+    assert_eq!(said, there.map(|route| (route.path.clone(), route.least.map(Role::name))).collect());
+    for path in PAGE {
+        assert!(table.iter().any(|route| route.path == path), "{path} is no more");
     }
     program.stop();
 }

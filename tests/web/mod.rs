@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use crate::bot::FakeBot;
 use crate::program::{PATIENCE, Place, SOON, left_out, until, written_lines};
 use crate::service::Service;
-use visitor::address;
+use visitor::{Visitor, address};
 
 fn place(bot: &FakeBot, service: &Service, web: &str) -> Place {
     Place::new(&format!(
@@ -128,7 +128,12 @@ fn decisions_come_as_they_are_made() {
     // There is room for so many, and the next may come later.
     let others: Vec<_> = (0..63).map(|_| follow(address)).collect();
     assert!(others.iter().all(|(code, _)| *code == 200));
-    assert_eq!(get(address, "/live", "").0, 503);
+    for path in ["/live", "/api/events"] {
+        let full = Visitor::with_token(address, "CANARY-token").get(path);
+        assert_eq!((full.code, full.header("retry-after")), (503, Some("10")), "{path}");
+        assert_eq!(full.header("content-type"), Some("application/problem+json"), "{path}");
+        assert_eq!(full.json()["detail"], "64 follow already; come again in 10 s", "{path}");
+    }
     assert_eq!(get(address, "/healthz", "").0, 200);
     program.stop();
     until("every stream ends", || {

@@ -11,7 +11,7 @@ pub const PASSWORD: &str = "correct horse battery";
 /// With the rights of one role.
 pub struct Visitor {
     pub address: SocketAddr,
-    /// `Authorization: …\r\n`, or nothing.
+    /// `Authorization: …\r\n`, those of a page, or nothing.
     headers: String,
 }
 
@@ -53,6 +53,13 @@ impl Visitor {
         Self { address, headers: format!("Authorization: Bearer {token}\r\n") }
     }
 
+    /// What a page asks in a browser with this `Cookie: …\r\n`: from here, with the token that it holds.
+    pub fn on_page(address: SocketAddr, cookie: &str) -> Self {
+        let page = Self::nobody(address).ask("GET", "/account", cookie, "");
+        let token = page.token().unwrap_or_else(|| panic!("no token: {}", page.body));
+        Self { address, headers: format!("{cookie}Origin: http://{address}\r\nX-CSRF-Token: {token}\r\n") }
+    }
+
     pub fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, "", "")
     }
@@ -84,6 +91,11 @@ impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// Which a page holds for its script.
+    pub fn token(&self) -> Option<&str> {
+        self.body.split_once("name=\"csrf-token\" content=\"")?.1.split('"').next()
     }
 
     pub fn json(&self) -> serde_json::Value {

@@ -1,10 +1,10 @@
 //! What the API is, and which program answers.
 
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::{Tag, TagBuilder};
 use utoipa::openapi::{ComponentsBuilder, Info, InfoBuilder, OpenApi, OpenApiBuilder, SecurityRequirement};
 
-use super::super::problem;
+use super::super::{caller, problem};
 
 /// What there is, in the order in which people look for it.
 const TAGS: [(&str, &str); 5] = [
@@ -15,17 +15,26 @@ const TAGS: [(&str, &str); 5] = [
     ("people", "Users and tokens"),
 ];
 
+/// The other way in, which pages of the watch go.
+const SESSION: &str = "The session of a browser (`vakhta` where `plain_http` is set). Whatever is no GET also comes from a page of the \
+    watch (`Sec-Fetch-Site: same-origin`, or its `Origin`) and brings the token of the session in `X-CSRF-Token`, which every page holds in \
+    `<meta name=\"csrf-token\">`.";
+
 /// What stands above the paths.
 pub fn about() -> OpenApi {
     let bearer =
         HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A token of `vakhta token add`, or of the page")).build();
-    let components =
-        ComponentsBuilder::new().schemas_from_iter([problem::schema()]).security_scheme("token", SecurityScheme::Http(bearer)).build();
+    let session = ApiKey::Cookie(ApiKeyValue::with_description(caller::COOKIE, SESSION));
+    let components = ComponentsBuilder::new()
+        .schemas_from_iter([problem::schema()])
+        .security_scheme("token", SecurityScheme::Http(bearer))
+        .security_scheme("session", SecurityScheme::ApiKey(session))
+        .build();
     OpenApiBuilder::new()
         .info(info())
         .tags(Some(TAGS.map(tag)))
         .components(Some(components))
-        .security(Some([SecurityRequirement::new("token", Vec::<String>::new())]))
+        .security(Some(["token", "session"].map(|way| SecurityRequirement::new(way, Vec::<String>::new()))))
         .build()
 }
 

@@ -122,7 +122,8 @@ async fn me(Extension(caller): Extension<Caller>) -> Json<Me> {
 
 /// Change one's own password
 ///
-/// All sessions end; the browser that asks gets a new one. A token cannot do this.
+/// All sessions end; the browser that asks gets a new one, and its pages the token of that in `X-CSRF-Token`. A program
+/// cannot do this.
 #[utoipa::path(post, path = "/api/me/password", tag = "people", request_body = OwnPassword, responses(
     (status = 204, description = "Changed"),
     (status = 422, description = "The old password is wrong, or the new one is not taken", body = Problem, content_type = "application/problem+json"),
@@ -152,7 +153,8 @@ async fn change_own_password(
     house.accounts.set_password(&caller.name, &kept, By { name: &caller.name, at: now }).await.map_err(refused)?;
     let ticket = Ticket::draw("").map_err(unreadable)?;
     house.accounts.begin_session(&caller.name, ticket.digest(), None, now).await.map_err(unreadable)?;
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, caller::cookie(&house, Some(&ticket)))]).into_response())
+    let token = [(caller::CSRF_HEADER, ticket.digest().csrf_token())];
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, caller::cookie(&house, Some(&ticket)))], token).into_response())
 }
 
 /// All users

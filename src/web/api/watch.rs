@@ -98,7 +98,10 @@ async fn version() -> Json<Version> {
 ///
 /// Server-sent events, each with a line of `events.jsonl` as its data; `status` says that a status turned, `missed` that
 /// some were lost on a slow reader.
-#[utoipa::path(get, path = "/api/events", tag = "watch", responses((status = 200, content_type = "text/event-stream", body = String)))]
+#[utoipa::path(get, path = "/api/events", tag = "watch", responses(
+    (status = 200, content_type = "text/event-stream", body = String),
+    (status = 503, description = "Too many follow already; `Retry-After` says when to come again", body = Problem, content_type = "application/problem+json"),
+))]
 async fn events(house: State<Arc<House>>) -> Response {
     live::live(house).await
 }

@@ -15,11 +15,12 @@ const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 const JSON: &str = "application/json";
 
 /// What is no part of the document: path, who may, what it says.
-const BESIDE: [(&str, &str, &str); 5] = [
+const BESIDE: [(&str, &str, &str); 6] = [
     ("/metrics", "metrics", "The watch itself in numbers, for Prometheus"),
     ("/status", "metrics", "This machine in numbers, for another Vakhta"),
     ("/live", "viewer", "Decisions as they are made; the same as `/api/events`"),
     ("/healthz", "", "200 while the watch makes progress, else 503 with what does not"),
+    ("/public", "", "With `public: true`, which checks are True: a page for everybody, without targets and reasons"),
     ("/api/openapi.json", "viewer", "This description (OpenAPI 3.1)"),
 ];
 

@@ -1,5 +1,10 @@
 //! Links within the page.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// All but what never has a meaning of its own (RFC 3986, section 2.3).
+const QUOTED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
 /// `/check?name=billing%20api`; what is empty is left out.
 pub fn link(path: &str, values: &[(&str, &str)]) -> String {
     let mut link = path.to_owned();
@@ -31,14 +36,7 @@ pub fn incident(number: u64) -> String {
 
 /// A part of a path or a query, whatever stands in it.
 pub fn quoted(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => quoted.push(char::from(byte)),
-            byte => quoted.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    quoted
+    utf8_percent_encode(text, QUOTED).to_string()
 }
 
 #[cfg(test)]
@@ -49,6 +47,7 @@ mod tests {
     fn links_hold_any_name() {
         assert_eq!(check("billing \"api\"/ж&x=1"), "/check?name=billing%20%22api%22%2F%D0%B6%26x%3D1");
         assert_eq!(target("this machine", ""), "/target?check=this%20machine&target=");
+        assert_eq!(quoted("a-b_c.d~e+f*g\0"), "a-b_c.d~e%2Bf%2Ag%00");
         assert_eq!(link("/incidents", &[("check", ""), ("state", "open")]), "/incidents?state=open");
     }
 }

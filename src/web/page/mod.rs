@@ -9,14 +9,19 @@ mod views;
 mod visit;
 mod words;
 
+use std::sync::LazyLock;
+
 use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use ring::digest::{SHA256, digest};
 
 use super::routes::Routes;
 use crate::access::Role;
 pub use links::quoted;
 pub use views::login::{first_login, login, nothing};
-pub use visit::shown;
+pub use visit::{Query, shown};
 pub use words::Tongue;
 
 const STYLE: &str = include_str!("page.css");
@@ -24,7 +29,11 @@ const SCRIPT: &str = include_str!("page.js");
 const ICON: &str = include_str!("icon.svg");
 const BAD_ICON: &str = include_str!("icon-bad.svg");
 /// Stands in their addresses: browsers keep them for good, and another content has another address.
-const EDITION: u32 = digest(STYLE) ^ digest(SCRIPT).rotate_left(16);
+static EDITION: LazyLock<String> = LazyLock::new(|| {
+    let both = digest(&SHA256, [STYLE, SCRIPT].concat().as_bytes());
+    // As much of it as tells editions apart.
+    BASE64.encode(&both.as_ref()[..9])
+});
 const FOR_GOOD: &str = "public, max-age=31536000, immutable";
 /// Nothing but what the binary holds, and nobody may frame it.
 pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; \
@@ -68,14 +77,4 @@ async fn bad_icon() -> Response {
 
 fn kept(kind: &'static str, content: &'static str) -> Response {
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, FOR_GOOD)], content).into_response()
-}
-
-/// FNV-1a (<http://www.isthe.com/chongo/tech/comp/fnv/>): to tell editions apart, no more.
-const fn digest(text: &str) -> u32 {
-    let (bytes, mut digest, mut index) = (text.as_bytes(), 0x811c_9dc5_u32, 0);
-    while index < bytes.len() {
-        digest = (digest ^ bytes[index] as u32).wrapping_mul(0x0100_0193);
-        index += 1;
-    }
-    digest
 }

@@ -55,6 +55,7 @@ function show(which) {
 
 function take(fresh) {
   if (document.title !== fresh.title) document.title = fresh.title;
+  carry(fresh.getElementById("csrf")?.content);
   for (const id of ["icon", "failing", "host"]) {
     const [now, next] = [document.getElementById(id), fresh.getElementById(id)];
     if (now && next) become(now, next);
@@ -63,6 +64,14 @@ function take(fresh) {
     const now = document.getElementById(next.id);
     if (now) become(now, next);
   }
+}
+
+/** Takes up the token of the session as it is now, for the script and for forms that go without it. */
+function carry(token) {
+  const place = document.getElementById("csrf");
+  if (!token || !place || place.content === token) return;
+  place.content = token;
+  for (const field of document.getElementsByName("csrf_token")) field.value = token;
 }
 
 /** Changes only what differs, so that focus, scroll, what is open and what is typed stay as they are. */
@@ -161,7 +170,10 @@ async function send(form) {
   for (const field of form.elements) field.removeAttribute("aria-invalid");
   button.disabled = true;
   try {
-    const answer = await fetch(path, { method, body, headers: body ? { "Content-Type": "application/json" } : {} });
+    const headers = { "X-CSRF-Token": document.getElementById("csrf")?.content ?? "" };
+    if (body) headers["Content-Type"] = "application/json";
+    const answer = await fetch(path, { method, body, headers });
+    carry(answer.headers.get("X-CSRF-Token"));
     const text = await answer.text();
     const told = text && (answer.headers.get("Content-Type") ?? "").includes("json") ? JSON.parse(text) : {};
     if (answer.status === 401) show("over");

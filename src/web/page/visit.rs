@@ -8,10 +8,12 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde::de::DeserializeOwned;
 
 use super::super::House;
 use super::super::caller::Caller;
 use super::super::past::NoPast;
+use super::super::take;
 use super::words::Tongue;
 use super::{EDITION, POLICY, views};
 use crate::access::Role;
@@ -24,6 +26,9 @@ pub struct Visit {
     /// Nobody on what everybody may see.
     pub caller: Option<Caller>,
 }
+
+/// What stands behind the `?` of a page; what is wrong with it is said on one.
+pub struct Query<T>(pub T);
 
 /// A view, and what stands around it.
 pub struct View<'a> {
@@ -44,6 +49,22 @@ impl FromRequestParts<Arc<House>> for Visit {
     }
 }
 
+impl<T: DeserializeOwned> FromRequestParts<Arc<House>> for Query<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Response> {
+        let problem = match take::Query::of(&parts.uri) {
+            Ok(take::Query(value)) => return Ok(Self(value)),
+            Err(problem) => problem,
+        };
+        let Ok(visit) = Visit::from_request_parts(parts, house).await;
+        let words = visit.tongue.no_such_query(problem.at(), problem.detail());
+        // The login is for nobody yet, who is not to learn how the watch is.
+        let status = if visit.caller.is_some() { visit.status().await } else { None };
+        Err(visit.nothing(StatusCode::BAD_REQUEST, &words, status.as_ref()))
+    }
+}
+
 impl Visit {
     pub fn may(&self, role: Role) -> bool {
         self.caller.as_ref().is_some_and(|caller| caller.role >= role)
@@ -51,6 +72,21 @@ impl Visit {
 
     pub fn say(&self, english: &'static str, russian: &'static str) -> &'static str {
         self.tongue.say(english, russian)
+    }
+
+    /// What shows that a request comes from a page of this session.
+    pub fn csrf_token(&self) -> Option<String> {
+        Some(self.caller.as_ref()?.session?.csrf_token())
+    }
+
+    /// A form, for it is to work without the script.
+    pub fn log_out(&self, class: Option<&str>) -> Markup {
+        html! {
+            form method="post" action="/logout" {
+                input type="hidden" name="csrf_token" value=(self.csrf_token().unwrap_or_default());
+                button class=[class] { (self.say("Log out", "Выйти")) }
+            }
+        }
     }
 
     /// The watch at this instant; nothing if it does not answer.
@@ -116,6 +152,7 @@ impl Visit {
             &title,
             self.tongue,
             failing > 0,
+            self.csrf_token(),
             html! {
                 header {
                     a.brand href="/" { (icon()) "Vakhta" }
@@ -131,9 +168,7 @@ impl Visit {
                         }
                         div.me {
                             a href="/account" aria-current=[(at == "/account").then_some("page")] { (views::clean(&caller.name)) }
-                            form method="post" action="/logout" {
-                                button.quiet { (self.say("Log out", "Выйти")) }
-                            }
+                            (self.log_out(Some("quiet")))
                         }
                     }
                 }
@@ -183,8 +218,8 @@ pub fn shown(code: StatusCode, html: Markup) -> Response {
     (code, headers, html.into_string()).into_response()
 }
 
-/// A whole document.
-pub fn sheet(title: &str, tongue: Tongue, fails: bool, body: Markup) -> Markup {
+/// A whole document; with the token of the session that it is for, which the script sends back.
+pub fn sheet(title: &str, tongue: Tongue, fails: bool, csrf_token: Option<String>, body: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang=(tongue.code()) {
@@ -192,10 +227,11 @@ pub fn sheet(title: &str, tongue: Tongue, fails: bool, body: Markup) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
+                @if let Some(token) = csrf_token { meta #csrf name="csrf-token" content=(token); }
                 title { (title) }
                 link rel="icon" id="icon" type="image/svg+xml" href=(if fails { "/icon-bad.svg" } else { "/icon.svg" });
-                link rel="stylesheet" href={ "/page.css?" (EDITION) };
-                script src={ "/page.js?" (EDITION) } defer {}
+                link rel="stylesheet" href={ "/page.css?" (*EDITION) };
+                script src={ "/page.js?" (*EDITION) } defer {}
             }
             body {
                 a.skip href="#main" { (tongue.say("Skip to the content", "К содержанию")) }

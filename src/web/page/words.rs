@@ -47,12 +47,26 @@ impl Tongue {
         format!("{words}: #{number}")
     }
 
+    /// What stands behind the `?` of an address makes no sense, and why not.
+    pub fn no_such_query(self, field: Option<&str>, why: &str) -> String {
+        let words = self.say("This address makes no sense here", "Такой адрес здесь не понять");
+        field.map_or_else(|| format!("{words}: {why}."), |field| format!("{words}: `{field}`, {why}."))
+    }
+
     pub fn silent(self) -> &'static str {
         self.say("The watch does not answer. Reload the page in a moment.", "Вахта не отвечает. Обновите страницу чуть позже.")
     }
 
     pub fn session_over(self) -> &'static str {
         self.say("Your session is over. Log in again.", "Сеанс окончен. Войдите снова.")
+    }
+
+    /// What is asked for does not bring the token of who is logged in now.
+    pub fn stale(self) -> &'static str {
+        self.say(
+            "Nothing was done: the page that sent this is of an earlier login. Reload that page and try again.",
+            "Ничего не сделано: страница, с которой это отправлено, осталась от прежнего входа. Обновите её и повторите.",
+        )
     }
 
     /// `3 of 500 fail`

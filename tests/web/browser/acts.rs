@@ -86,6 +86,10 @@ fn a_machine_a_silence_a_user_and_a_token_are_made_through_forms() {
     browser.write("[name=new]", "another long password");
     browser.click("form[data-send='POST /api/me/password'] button");
     browser.shows("form[data-send='POST /api/me/password'] output", "✓");
+    // The page goes on in the new session.
+    browser.write("form[data-send='POST /api/tokens'] [name=name]", "another script");
+    browser.click("form[data-send='POST /api/tokens'] button");
+    browser.shows("#token-list", "another script");
     browser.is_clean();
     browser.click("header .me button");
     until("they are logged out", || (browser.path() == "/login").then_some(()));

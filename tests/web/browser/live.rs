@@ -57,6 +57,36 @@ fn an_incident_appears_is_acknowledged_and_goes_without_a_reload() {
     program.stop();
 }
 
+/// Somebody logs in anew in another window.
+#[test]
+fn a_page_that_stayed_open_over_a_new_login_takes_it_up() {
+    let (bot, service) = (FakeBot::start(""), Service::start());
+    let place = place(&bot, &service);
+    let program = place.start();
+    let Some(browser) = Browser::open("web::a_page_that_stayed_open", address(&program), "en") else { return };
+    browser.enter(&place, "operator");
+    browser.go("/silences");
+    browser.run("window.mark = 1; window.before = document.getElementById('csrf').content");
+    browser.run(&format!(
+        "fetch('/login', {{ method: 'POST', body: new URLSearchParams({{ name: 'operator', password: '{}' }}) }})",
+        super::PASSWORD
+    ));
+    until("it has the new token", || {
+        (browser.run("return document.getElementById('csrf').content !== window.before") == true).then_some(())
+    });
+    browser.write("#main section [name=about]", "atto");
+    browser.click("#main section button");
+    browser.shows("#live table", "atto");
+    assert_eq!(browser.run("return window.mark"), 1, "there was no reload");
+    // What it held before is refused, and how it goes on is said.
+    browser.run("document.getElementById('csrf').content = window.before; document.querySelector('#main section form').requestSubmit()");
+    browser.shows("#main section output", "Reload that page and try again.");
+    browser.is_clean();
+    browser.click("header .me button");
+    until("they are logged out", || (browser.path() == "/login").then_some(()));
+    program.stop();
+}
+
 /// A proxy that knows no event streams, say.
 #[test]
 fn without_the_feed_the_page_is_polled_and_a_silent_watch_is_said() {

@@ -60,15 +60,25 @@ fn every_view_is_whole_without_a_script() {
     assert!(["ops", "user-admin", "None was added."].iter().all(|word| html.contains(word)), "{html}");
     let numbers = page(&format!("/chart.json?check=atto&target={address}&metric=latency")).json();
     assert!(numbers["points"].as_array().is_some_and(|points| !points.is_empty()), "{numbers}");
-    for (path, code) in [
-        ("/check?name=nowhere", 404),
-        ("/target?check=atto&target=nowhere", 404),
-        ("/incident?number=99", 404),
-        ("/incident?number=x", 400),
-        ("/check", 400),
-    ] {
+    for (path, code) in [("/check?name=nowhere", 404), ("/target?check=atto&target=nowhere", 404), ("/incident?number=99", 404)] {
         assert_eq!(page(path).code, code, "{path}");
     }
+    for (path, english, russian) in [
+        ("/incident?number=x", "This address makes no sense here: `number`, invalid digit", "Такой адрес здесь не понять: `number`, "),
+        ("/incidents?check=a&check=b", "duplicate field `check`", "Неверный адрес"),
+        ("/check", "missing field `name`", "Неверный адрес"),
+        ("/check?name=atto&offset=-1", "`offset`, invalid digit", "Неверный адрес"),
+        ("/target?target=x", "missing field `check`", "Неверный адрес"),
+    ] {
+        for (language, words) in [("en", english), ("ru", russian)] {
+            let answer = viewer.ask("GET", path, &format!("Accept-Language: {language}\r\n"), "");
+            assert_eq!((answer.code, answer.header("content-type")), (400, Some("text/html; charset=utf-8")), "{path}");
+            assert!(answer.body.contains(words) && answer.body.contains("user-viewer"), "{path}: {}", answer.body);
+        }
+    }
+    let stranger = Visitor::stranger(&program).get("/login?next=a&next=b");
+    assert!(stranger.code == 400 && stranger.body.contains("A wrong address") && !stranger.body.contains("srv-01"), "{}", stranger.body);
+    assert_eq!(page("/chart.json?check=atto").header("content-type"), Some("application/problem+json"), "a script reads it");
     let css = page("/page.css");
     assert!(css.body.contains("prefers-color-scheme") && css.head.contains("immutable"), "{}", css.head);
     program.stop();
@@ -86,7 +96,11 @@ fn nothing_is_public_and_no_history_is_missed_unless_asked_for() {
     let program = place.start();
     let viewer = Visitor::with_role(&place, &program, "viewer");
     bot.texts(1);
-    assert_eq!(Visitor::stranger(&program).get("/public").code, 404);
+    for (language, words) in [("en", "There is no such page."), ("ru", "Такой страницы нет.")] {
+        let headers = format!("Accept: text/html\r\nAccept-Language: {language}\r\n");
+        let [public, nowhere] = ["/public", "/nowhere"].map(|path| Visitor::stranger(&program).ask("GET", path, &headers, ""));
+        assert!(public.code == 404 && public.body.contains(words) && public.body == nowhere.body, "{}", public.body);
+    }
     let html = viewer.get("/incidents").body;
     assert!(html.contains("No history is kept") && html.contains("Open now") && html.contains("#1</a>"), "{html}");
     assert!(viewer.get(&format!("/target?check=atto&target={}", service.address)).body.contains("No history is kept"));

@@ -48,10 +48,6 @@ fn body(visit: &Visit, tokens: Markup) -> Markup {
             }
         }
         (tokens)
-        section {
-            form method="post" action="/logout" {
-                button { (visit.say("Log out", "Выйти")) }
-            }
-        }
+        section { (visit.log_out(None)) }
     }
 }

@@ -1,13 +1,12 @@
 //! `/check`: one check, its rules and its targets, by pages.
 
-use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::super::links;
-use super::super::visit::{View, Visit};
+use super::super::visit::{Query, View, Visit};
 use super::{check_actions, clean, incidents, mark, pager, severity, target_words};
 use crate::control::{Body, CheckNow, Request, RuleAbout, RuleNow, TargetNow, Wanted, shown};
 

@@ -1,6 +1,5 @@
 //! `/incident`: the story of one: why somebody got a message, or got none.
 
-use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, FixedOffset};
@@ -8,7 +7,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::super::links;
-use super::super::visit::{View, Visit};
+use super::super::visit::{Query, View, Visit};
 use super::{acknowledge_form, button, clean, look_now, moment, severity, silence_form, target_words, without_script};
 use crate::access::Role;
 use crate::control::{OpenIncident, Status};

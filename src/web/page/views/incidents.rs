@@ -1,6 +1,5 @@
 //! `/incidents`: what failed, and what fails now.
 
-use axum::extract::Query;
 use axum::response::Response;
 use chrono::{NaiveDate, NaiveDateTime, TimeZone};
 use maud::{Markup, html};
@@ -8,7 +7,7 @@ use serde::Deserialize;
 
 use super::super::super::incidents::Listed;
 use super::super::links;
-use super::super::visit::{View, Visit};
+use super::super::visit::{Query, View, Visit};
 use super::{clean, severity, since, target_words};
 use crate::control::Status;
 use crate::store::history::{IncidentFilter, KeptIncident, Page};

@@ -30,7 +30,7 @@ pub fn login(tongue: Tongue, problem: Option<&str>, next: &str) -> Markup {
     )
 }
 
-/// The first person makes themselves known, with the token that the watch printed as it began.
+/// The first person makes themselves known, with the secret that the watch has put into its state folder.
 pub fn first_login(tongue: Tongue, problem: Option<&str>) -> Markup {
     let title = tongue.say("The first login", "Первый вход");
     card(
@@ -84,6 +84,7 @@ fn card(title: &str, tongue: Tongue, problem: Option<&str>, body: Markup) -> Mar
         &format!("{title} · Vakhta"),
         tongue,
         false,
+        None,
         html! {
             main #main.card tabindex="-1" {
                 p.brand { "Vakhta" }

@@ -1,9 +1,10 @@
 //! `/public`: which checks are True, for everybody, where that is wanted: no targets, no reasons, no addresses.
 
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
 use maud::{Markup, html};
 
+use super::super::super::nowhere;
 use super::super::visit::{Visit, sheet, shown};
 use super::{clean, mark, moment};
 use crate::control::Status;
@@ -11,9 +12,9 @@ use crate::control::Status;
 /// Seconds until a browser looks again.
 const REFRESH: &str = "30";
 
-pub async fn public(visit: Visit) -> Response {
+pub async fn public(visit: Visit, headers: HeaderMap) -> Response {
     if !visit.house.settings.public {
-        return StatusCode::NOT_FOUND.into_response();
+        return nowhere(headers).await;
     }
     let status = visit.status().await;
     let (code, title, body) = match &status {
@@ -29,7 +30,7 @@ pub async fn public(visit: Visit) -> Response {
         ),
     };
     let fails = status.as_ref().is_some_and(|status| status.checks.iter().any(|check| !check.status));
-    let mut answer = shown(code, sheet(&title, visit.tongue, fails, body));
+    let mut answer = shown(code, sheet(&title, visit.tongue, fails, None, body));
     answer.headers_mut().insert(header::REFRESH, HeaderValue::from_static(REFRESH));
     answer
 }

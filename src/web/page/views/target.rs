@@ -1,7 +1,6 @@
 //! `/target`: one target as it is now, how its numbers went, and its incidents.
 
 use axum::Json;
-use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
@@ -9,9 +8,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::super::super::past::NoPast;
+use super::super::super::take;
 use super::super::chart::{Chart, clock};
 use super::super::links;
-use super::super::visit::{View, Visit};
+use super::super::visit::{Query, View, Visit};
 use super::{check_actions, clean, incidents, mark, since, target_words};
 use crate::control::{Body, CheckNow, Request, Status, TargetNow, Wanted, shown};
 use crate::store::history::{IncidentFilter, Page, Series, SeriesQuery};
@@ -255,7 +255,7 @@ pub struct Numbers {
 }
 
 /// The numbers of one chart in words: what its read-out says.
-pub async fn numbers(visit: Visit, Query(asked): Query<Numbers>) -> Response {
+pub async fn numbers(visit: Visit, take::Query(asked): take::Query<Numbers>) -> Response {
     let Some(status) = visit.status().await else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     let Numbers { check, target, metric, range } = asked;
     let asked = Asked { check, target, range };
