@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use axum::http::Method;
 use vakhta::access::Role;
@@ -88,6 +89,15 @@ fn log_in(address: SocketAddr, name: &str, password: &str, headers: &str) -> Ans
 fn cookie(answer: &Answer) -> String {
     let set = answer.header("set-cookie").unwrap_or_else(|| panic!("no cookie: {}", answer.head));
     format!("Cookie: {}\r\n", set.split(';').next().unwrap())
+}
+
+/// Follows what is decided, on a thread that ends with the stream; it has begun.
+fn follow(address: SocketAddr, cookie: &str) -> JoinHandle<()> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET /live HTTP/1.1\r\nHost: x\r\n{cookie}\r\n").unwrap();
+    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    assert!(lines.next().unwrap().starts_with("HTTP/1.1 200"));
+    std::thread::spawn(move || lines.for_each(drop))
 }
 
 fn is_in(address: SocketAddr, cookie: &str) -> bool {
@@ -289,9 +299,11 @@ fn a_login_begins_a_session_of_its_own_that_ends() {
     let (field, token) = ("name=\"csrf_token\" value=", account.token().unwrap());
     assert_eq!(account.body.matches(&format!("{field}\"{token}\"")).count(), 2, "both forms go without a script");
     let form = format!("csrf_token={token}");
+    let followed = follow(address, &session);
     let out = page.ask("POST", "/logout", "Content-Type: application/x-www-form-urlencoded\r\n", &form);
     assert!(out.code == 303 && out.header("set-cookie").unwrap().contains("Max-Age=0"));
     assert!(!is_in(address, &session) && is_in(address, &other));
+    until("what she followed ends with it", || followed.is_finished().then_some(()));
     let change = |cookie: &str, old: &str, new: &str| {
         Visitor::on_page(address, cookie).send("POST", "/api/me/password", &format!(r#"{{"old": "{old}", "new": "{new}"}}"#))
     };

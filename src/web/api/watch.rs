@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -102,8 +102,8 @@ async fn version() -> Json<Version> {
     (status = 200, content_type = "text/event-stream", body = String),
     (status = 503, description = "Too many follow already; `Retry-After` says when to come again", body = Problem, content_type = "application/problem+json"),
 ))]
-async fn events(house: State<Arc<House>>) -> Response {
-    live::live(house).await
+async fn events(house: State<Arc<House>>, headers: HeaderMap) -> Response {
+    live::live(house, headers).await
 }
 
 /// All channels
