@@ -79,12 +79,14 @@ impl Visit {
         Some(self.caller.as_ref()?.session?.csrf_token())
     }
 
-    /// A form, for it is to work without the script.
+    /// A form, for it is to work without the script; whoever shows a token has nothing to leave.
     pub fn log_out(&self, class: Option<&str>) -> Markup {
         html! {
-            form method="post" action="/logout" {
-                input type="hidden" name="csrf_token" value=(self.csrf_token().unwrap_or_default());
-                button class=[class] { (self.say("Log out", "Выйти")) }
+            @if let Some(token) = self.csrf_token() {
+                form method="post" action="/logout" {
+                    input type="hidden" name="csrf_token" value=(token);
+                    button class=[class] { (self.say("Log out", "Выйти")) }
+                }
             }
         }
     }

@@ -6,6 +6,7 @@ use chrono::{DateTime, FixedOffset};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::super::super::incidents::as_kept;
 use super::super::links;
 use super::super::visit::{Query, View, Visit};
 use super::{acknowledge_form, button, clean, look_now, moment, severity, silence_form, target_words, without_script};
@@ -38,9 +39,9 @@ pub async fn incident(visit: Visit, Query(asked): Query<Asked>) -> Response {
     let open = visit.house.open_incident(number).await;
     let tale = visit.house.tale(number).await.ok().flatten();
     let kept = if tale.is_none() { visit.house.kept_incident(number, &status.host).await.ok().flatten() } else { None };
-    let of_tale = || tale.as_ref().and_then(of_tale);
-    let of_history = || kept.as_ref().map(|(kept, _)| of_history(&visit, kept));
-    let known = of_tale().or_else(of_history).or_else(|| open.as_ref().map(of_watch));
+    let of_kept = || kept.as_ref().map(|(kept, _)| of_history(&visit, kept));
+    let of_watch = || open.as_ref().map(|open| of_history(&visit, &as_kept(open, &status.host)));
+    let known = tale.as_ref().and_then(of_tale).or_else(of_kept).or_else(of_watch);
     let Some(known) = known else { return visit.nothing(StatusCode::NOT_FOUND, &visit.tongue.no_incident(number), Some(&status)) };
     let story = match (&tale, &kept) {
         (Some(tale), _) => told_by_events(&visit, tale),
@@ -82,20 +83,6 @@ fn of_history(visit: &Visit, kept: &KeptIncident) -> Known {
         reason: kept.reason.clone(),
         since: super::local(visit, kept.since),
         until: kept.until.map(|until| super::local(visit, until)),
-    }
-}
-
-fn of_watch(open: &OpenIncident) -> Known {
-    Known {
-        number: open.number,
-        check: open.check.clone(),
-        target: open.target.clone(),
-        name: open.name.clone(),
-        rule: open.rule.clone(),
-        severity: open.severity.clone(),
-        reason: open.reason.clone(),
-        since: open.since,
-        until: None,
     }
 }
 
