@@ -145,6 +145,10 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // What a failing test shows beside its own words.
+            eprintln!("the program said:\n{}", [self.stdout(), self.stderr()].concat().join("\n"));
+        }
         // It may have ended by itself.
         let _ = rustix::process::kill_process_group(rustix::process::Pid::from_child(&self.child), rustix::process::Signal::KILL);
         let _ = self.child.wait();
