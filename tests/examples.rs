@@ -139,7 +139,7 @@ fn memory_alert() {
     assert_eq!(bodies(), [r#"{"message":"memory_limit_alarm","mem_usage_percent":75.2}"#]);
     assert_eq!(receiver.lock().receipts[0]["path"], "/api/memory-alert");
     machine.uses(300);
-    until("it is over", || program.stdout().iter().any(|line| line.contains("recovered")).then_some(()));
+    until("it is over", || program.stdout().iter().any(|line| line.starts_with("was: mem ")).then_some(()));
     machine.uses(801);
     let bodies = until("the second alarm arrives", || Some(bodies()).filter(|bodies| bodies.len() > 1));
     assert_eq!(bodies[1..], [r#"{"message":"memory_limit_alarm","mem_usage_percent":80.1}"#]);
