@@ -50,7 +50,11 @@ impl Caller {
 pub async fn admit(house: &House, least: Role, door: Door, head: &Parts) -> Result<Caller, Response> {
     let identified = identify(house, &head.headers).await.map_err(|error| {
         tracing::warn!(%error, "nobody can be let in: the accounts cannot be read");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the accounts cannot be read now; the log says why").into_response()
+        let tongue = Tongue::of(&head.headers);
+        match door {
+            Door::Page => page::shown(StatusCode::SERVICE_UNAVAILABLE, page::nothing(tongue.no_accounts(), tongue)),
+            Door::Api => Problem::new(StatusCode::SERVICE_UNAVAILABLE, tongue.no_accounts()).into_response(),
+        }
     })?;
     let Some(caller) = identified else { return Err(unknown(door, head)) };
     // Who shows a token of their own does so knowingly; a browser shows its cookie whoever made it ask.

@@ -228,7 +228,7 @@ impl Tongue {
         self.say("The secret is wrong, or was used", "Секрет неверен или уже использован")
     }
 
-    fn no_accounts(self) -> &'static str {
+    pub(super) fn no_accounts(self) -> &'static str {
         self.say("The accounts cannot be read or written now; the log says why.", "Учётные записи сейчас недоступны; причина — в журнале.")
     }
 

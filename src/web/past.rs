@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::problem::Problem;
 use crate::store::history::{Fault, Keep, Place, Reader};
 
 /// So many read at once; the others wait.
@@ -22,6 +24,16 @@ pub enum NoPast {
     Empty,
     #[error("history cannot be read now: {0}")]
     Away(String),
+}
+
+impl From<NoPast> for Problem {
+    fn from(why: NoPast) -> Self {
+        let code = match why {
+            NoPast::Off | NoPast::Empty => StatusCode::NOT_FOUND,
+            NoPast::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(code, why.to_string())
+    }
 }
 
 /// Where history is.

@@ -211,7 +211,8 @@ fn without_history_what_is_open_is_known_all_the_same() {
     assert_eq!(viewer.get("/api/incidents?state=closed").json(), json!([]));
     let story = viewer.get("/api/incidents/1").json();
     assert!(story["incident"]["number"] == 1 && story["tale"].to_string().contains("failed after 2 failures"), "{story}");
-    for path in ["/api/history?check=atto&metric=connect", "/api/history/metrics?check=atto"] {
+    let chart = "/chart.json?check=atto&target=&metric=connect&range=1h";
+    for path in ["/api/history?check=atto&metric=connect", "/api/history/metrics?check=atto", chart] {
         let answer = viewer.get(path);
         assert!(answer.code == 404 && answer.json()["detail"].as_str().unwrap().contains("history: off"), "{}", answer.body);
     }

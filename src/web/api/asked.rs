@@ -6,7 +6,6 @@ use axum::http::StatusCode;
 use chrono::{DateTime, FixedOffset};
 
 use super::super::House;
-use super::super::past::NoPast;
 use super::super::problem::Problem;
 use crate::control::{Body, CheckNow, Request, Status, Wanted};
 
@@ -47,13 +46,6 @@ pub fn missing(words: impl Into<String>) -> Problem {
 /// What is named in the path is not there, said by a command.
 pub fn not_found(problem: Problem) -> Problem {
     if problem.is(StatusCode::UNPROCESSABLE_ENTITY) { missing(problem.detail()) } else { problem }
-}
-
-pub fn no_past(why: NoPast) -> Problem {
-    match why {
-        NoPast::Off | NoPast::Empty => missing(why.to_string()),
-        NoPast::Away(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, why.to_string()),
-    }
 }
 
 /// A time of history in the zone of the watch.

@@ -14,7 +14,7 @@ use super::super::House;
 use super::super::problem::Problem;
 use super::super::routes::Routes;
 use super::super::take::{Query, within};
-use super::asked::{instant, no_past};
+use super::asked::instant;
 use crate::access::Role;
 use crate::store::history::SeriesQuery;
 
@@ -114,7 +114,7 @@ async fn series(State(house): State<Arc<House>>, Query(query): Query<SeriesParam
         to: to.timestamp_millis(),
         max_points: within("points", query.points, 1..=5000)? as usize,
     };
-    let series = house.past.ask(async |reader| reader.series(&wanted, now.timestamp_millis()).await).await.map_err(no_past)?;
+    let series = house.past.ask(async |reader| reader.series(&wanted, now.timestamp_millis()).await).await?;
     let points = series.points.iter().filter_map(|point| {
         let time = instant(point.time, zone)?;
         Some(PointNow { time, count: point.count, mean: point.mean, low: point.low, high: point.high })
@@ -130,7 +130,7 @@ async fn series(State(house): State<Arc<House>>, Query(query): Query<SeriesParam
 async fn metrics(State(house): State<Arc<House>>, Query(query): Query<MetricParams>) -> Result<Json<Vec<MetricNow>>, Problem> {
     let zone = *house.status().await?.time.offset();
     let MetricParams { check, target, host } = &query;
-    let latest = house.past.ask(async |reader| reader.latest(host.as_deref(), check, target.as_deref()).await).await.map_err(no_past)?;
+    let latest = house.past.ask(async |reader| reader.latest(host.as_deref(), check, target.as_deref()).await).await?;
     let metric = latest.into_iter().map(|latest| MetricNow {
         time: latest.time.and_then(|time| instant(time, zone)),
         host: latest.host,

@@ -17,7 +17,7 @@ use super::super::past::NoPast;
 use super::super::problem::Problem;
 use super::super::routes::Routes;
 use super::super::take::{Path, Query, within};
-use super::asked::{instant, missing, no_past};
+use super::asked::{instant, missing};
 use crate::access::Role;
 use crate::control::{AcknowledgedNow, OpenIncident};
 use crate::store::history::{IncidentFilter, KeptIncident, KeptTold, Page};
@@ -181,7 +181,7 @@ async fn list(house: &House, query: IncidentQuery) -> Result<(HeaderMap, Json<Ve
     let mut listed = house.incidents(&filter, Page { after, limit }, &status.host).await;
     // What is open is known all the same.
     if let Some(away) = listed.without.take_if(|why| query.state != Which::Open && matches!(why, NoPast::Away(_))) {
-        return Err(no_past(away));
+        return Err(away.into());
     }
     let mut headers = HeaderMap::new();
     if let Some(last) = listed.incidents.last().filter(|_| listed.incidents.len() == limit as usize) {

@@ -235,7 +235,7 @@ async function read(chart, part) {
   if (!numbers.has(chart) || numbers.get(chart).from !== chart.dataset.numbers || Date.now() - numbers.get(chart).at > 30000) {
     const asked = { from: chart.dataset.numbers, at: Date.now(), points: [] };
     numbers.set(chart, asked);
-    asked.points = fetch(asked.from).then((answer) => answer.json()).then((told) => told.points).catch(() => []);
+    asked.points = fetch(asked.from).then((answer) => answer.json()).then((told) => told.points ?? []).catch(() => []);
   }
   const points = await numbers.get(chart).points;
   if (!points.length) return;

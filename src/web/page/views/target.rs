@@ -2,12 +2,13 @@
 
 use axum::Json;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::super::past::NoPast;
+use super::super::super::problem::Problem;
 use super::super::super::take;
 use super::super::chart::{Chart, clock};
 use super::super::links;
@@ -255,8 +256,8 @@ pub struct Numbers {
 }
 
 /// The numbers of one chart in words: what its read-out says.
-pub async fn numbers(visit: Visit, take::Query(asked): take::Query<Numbers>) -> Response {
-    let Some(status) = visit.status().await else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
+pub async fn numbers(visit: Visit, take::Query(asked): take::Query<Numbers>) -> Result<Json<Value>, Problem> {
+    let status = visit.status().await.ok_or_else(Problem::silent)?;
     let Numbers { check, target, metric, range } = asked;
     let asked = Asked { check, target, range };
     let (to, span) = (status.time.timestamp_millis(), asked.range().1 * HOUR);
@@ -273,7 +274,7 @@ pub async fn numbers(visit: Visit, take::Query(asked): take::Query<Numbers>) -> 
         };
         history.series(&query, to).await
     });
-    let Ok(series) = found.await else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
+    let series = found.await?;
     let points = series.points.iter().map(|point| {
         let at = super::local(&visit, point.time);
         let at = if span <= 24 * HOUR && series.step < 60_000 {
@@ -285,5 +286,5 @@ pub async fn numbers(visit: Visit, take::Query(asked): take::Query<Numbers>) -> 
         json!({ "x": (point.time - from) as f64 / span as f64, "at": at, "mean": shown(&metric, point.mean), "spread": spread })
     });
     let ends = [clock(super::local(&visit, from), span, visit.tongue), clock(super::local(&visit, to), span, visit.tongue)];
-    Json(json!({ "ends": ends, "points": points.collect::<Vec<_>>() })).into_response()
+    Ok(Json(json!({ "ends": ends, "points": points.collect::<Vec<_>>() })))
 }
