@@ -138,6 +138,8 @@ pub fn fit_password(name: &str, password: &str) -> Result<(), Unfit> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[tokio::test]
@@ -153,6 +155,29 @@ mod tests {
         let weaker = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8192, 1, 1, None).unwrap());
         let old: PasswordHash = weaker.hash_password_with_salt(b"correct horse", &[7; 16]).unwrap();
         assert_eq!(shown("correct horse", Some(&old.to_string())).await, Verdict::Old);
+    }
+
+    /// S14: whoever measures logins does not learn who there is. Without the foil the ratio is in the thousands.
+    #[tokio::test]
+    async fn nobody_takes_as_long_as_somebody() {
+        let passwords = Passwords::default();
+        let kept = passwords.keep("correct horse".into()).await.unwrap();
+        let took = async |kept: Option<String>| {
+            let begun = Instant::now();
+            passwords.verify("wrong".into(), kept).await.unwrap();
+            begun.elapsed()
+        };
+        took(None).await;
+        let (mut somebody, mut nobody) = (Vec::new(), Vec::new());
+        for _ in 0..9 {
+            somebody.push(took(Some(kept.clone())).await);
+            nobody.push(took(None).await);
+        }
+        let [somebody, nobody] = [somebody, nobody].map(|mut all| {
+            all.sort_unstable();
+            all[4].as_secs_f64()
+        });
+        assert!((0.25..4.0).contains(&(nobody / somebody)), "{nobody} s for nobody, {somebody} s for somebody");
     }
 
     #[test]
