@@ -5,6 +5,8 @@ use std::process::Command;
 use std::sync::atomic::Ordering;
 
 use rustix::process::Signal;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 
 use crate::bot::FakeBot;
 use crate::program::{Place, Program, left_out, until};
@@ -32,17 +34,21 @@ fn failures(place: &Place) -> Option<u64> {
     place.statuses().last()?["counting"][0]["failures"].as_u64()
 }
 
-/// The one number that a query brings from the state file of a watch that has ended.
-fn in_state(place: &Place, query: &'static str) -> i64 {
+/// Does something with the state file of a watch that has ended.
+fn with_state<T>(place: &Place, work: impl AsyncFnOnce(&mut SqliteConnection) -> sqlx::Result<T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        use sqlx::{ConnectOptions, Connection};
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(place.path("state/state.db"));
+        let options = SqliteConnectOptions::new().filename(place.path("state/state.db"));
         let mut connection = options.connect().await.unwrap();
-        let number = sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap();
+        let done = work(&mut connection).await.unwrap();
         connection.close().await.unwrap();
-        number
+        done
     })
+}
+
+/// The one number that a query brings.
+fn in_state(place: &Place, query: &'static str) -> i64 {
+    with_state(place, async |state| sqlx::query_scalar(query).fetch_one(state).await)
 }
 
 #[test]
@@ -299,4 +305,39 @@ fn a_reload_keeps_what_has_the_same_name() {
     assert!(text.starts_with("✅ srv-01 · atto recovered") && text.contains("#"), "{text}");
     let log = program.stop();
     assert!(log.contains("unknown") || log.contains("tpc"), "the problem stands in the log: {log}");
+}
+
+/// What each version of the tables added, taken away again.
+const UNDO: [&str; 4] = [
+    "DROP TABLE silences; ALTER TABLE refusals DROP COLUMN broken;",
+    "DROP TABLE machines; DROP TABLE audit;",
+    "DROP TABLE users; DROP TABLE sessions; DROP TABLE tokens; DROP TABLE guesses; DROP TABLE familiar; DROP TABLE first_login;",
+    "ALTER TABLE incidents DROP COLUMN acknowledged_by; ALTER TABLE incidents DROP COLUMN acknowledged_at; \
+     ALTER TABLE incidents DROP COLUMN acknowledged_note;",
+];
+
+/// A newer program takes up the state of any older one: what was told is not told again, what is over is.
+#[test]
+fn an_upgrade_tells_nothing_twice() {
+    for version in 1..=UNDO.len() {
+        let (bot, service) = (FakeBot::start(""), Service::start());
+        let place = place(&bot, &service, "100ms", "");
+        service.well.store(false, Ordering::SeqCst);
+        let program = place.start();
+        bot.texts(1);
+        program.stop();
+        let older: String = UNDO[version - 1..].iter().rev().copied().collect();
+        let older = AssertSqlSafe(format!("{older} PRAGMA user_version = {version};"));
+        with_state(&place, async |state| sqlx::raw_sql(older).execute(state).await);
+        let program = place.start();
+        service.asked_again(3);
+        let (code, out, err) = place.run(&["ack", "#1", "--note", "new disks"]);
+        assert!(code == 0 && out.contains("#1 (atto"), "{version}: {out}{err}");
+        service.well.store(true, Ordering::SeqCst);
+        let texts = bot.texts(2);
+        assert!(texts[1].starts_with('✅'), "{version}: {texts:?}");
+        let log = program.stop();
+        assert!(log.contains(&format!("state.db.version-{version}")), "{log}");
+        assert_eq!(bot.receipts().len(), 2, "{version}");
+    }
 }
