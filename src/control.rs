@@ -10,7 +10,6 @@ mod targets;
 mod values;
 mod words;
 
-use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -72,9 +71,9 @@ pub enum Request {
         which: Vec<String>,
         by: String,
     },
-    /// Incidents that are open: those of these numbers, or all.
+    /// Incidents that are open: the one of this number, or all.
     Open {
-        numbers: Option<BTreeSet<IncidentId>>,
+        number: Option<IncidentId>,
     },
     /// A check is to look at once; its own times stay as they are.
     Recheck {

@@ -46,10 +46,7 @@ impl Watch {
             Request::Unsilence { number, about } => self.unsilence(number, about.as_deref()),
             Request::Acknowledge { which, by, note } => self.acknowledge(&which, &by, Some(&note)),
             Request::Unacknowledge { which, by } => self.acknowledge(&which, &by, None),
-            Request::Open { numbers } => {
-                let is_meant = |number| numbers.as_ref().is_none_or(|numbers| numbers.contains(&number));
-                (Body::Incidents(self.open(is_meant)), None)
-            }
+            Request::Open { number } => (Body::Incidents(self.open(|incident| number.is_none_or(|number| number == incident))), None),
             Request::Recheck { check } => return self.recheck(&check, answer),
             Request::Reload { dry_run } => {
                 // A watch that is being asked so often may say no.

@@ -1,7 +1,7 @@
 //! Incidents, as the page and the API show them: what is open from the watch, what is over from history.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use super::House;
 use super::past::NoPast;
@@ -34,22 +34,19 @@ impl House {
     pub async fn incidents(&self, filter: &IncidentFilter<'_>, page: Page, host: &str) -> Listed {
         let open = if filter.closed { Vec::new() } else { self.open_incidents(None).await };
         let over = IncidentFilter { unless_open_at: Some(host), ..filter.clone() };
-        let (mut incidents, without) = match self.past.ask(async |history| history.incidents(&over, page).await).await {
+        let (kept, without) = match self.past.ask(async |history| history.incidents(&over, page).await).await {
             Ok(incidents) => (incidents, None),
             Err(why) => (Vec::new(), Some(why)),
         };
-        let begins = |kept: &KeptIncident| (kept.since, kept.number);
         let here = open.iter().map(|open| as_kept(open, host)).filter(|kept| fits(kept, filter));
-        incidents.extend(here.filter(|kept| page.after.is_none_or(|after| begins(kept) < after)));
-        incidents.sort_unstable_by_key(|kept| Reverse(begins(kept)));
-        incidents.truncate(page.limit as usize);
+        let incidents = merged(kept, here, page);
         let open = open.into_iter().filter_map(|open| Some((i64::try_from(open.number).ok()?, open))).collect();
         Listed { incidents, open, host: host.to_owned(), without }
     }
 
     /// One that is open.
     pub async fn open_incident(&self, number: IncidentId) -> Option<OpenIncident> {
-        self.open_incidents(Some(BTreeSet::from([number]))).await.pop()
+        self.open_incidents(Some(number)).await.pop()
     }
 
     /// What history has of one of this machine, and who was told of it.
@@ -70,16 +67,25 @@ impl House {
         read.await.map_err(std::io::Error::other)?
     }
 
-    /// Those of these numbers, or all; none while the watch does not answer.
-    async fn open_incidents(&self, numbers: Option<BTreeSet<IncidentId>>) -> Vec<OpenIncident> {
-        if numbers.as_ref().is_some_and(BTreeSet::is_empty) {
-            return Vec::new();
-        }
-        match self.ask(Request::Open { numbers }).await {
+    /// The one of this number, or all; none while the watch does not answer.
+    async fn open_incidents(&self, number: Option<IncidentId>) -> Vec<OpenIncident> {
+        match self.ask(Request::Open { number }).await {
             Some(Body::Incidents(open)) => open,
             _ => Vec::new(),
         }
     }
+}
+
+/// A page of both lists, newest first. What has ended since the watch was asked is in both: history knows better then.
+fn merged(kept: Vec<KeptIncident>, here: impl Iterator<Item = KeptIncident>, page: Page) -> Vec<KeptIncident> {
+    let begins = |kept: &KeptIncident| (kept.since, kept.number);
+    let ended: HashSet<(String, i64)> = kept.iter().map(|kept| (kept.host.clone(), kept.number)).collect();
+    let here = here.filter(|open| page.after.is_none_or(|after| begins(open) < after));
+    let mut both = kept;
+    both.extend(here.filter(|open| !ended.contains(&(open.host.clone(), open.number))));
+    both.sort_unstable_by_key(|kept| Reverse(begins(kept)));
+    both.truncate(page.limit as usize);
+    both
 }
 
 /// What the watch itself knows, in the form of history.
@@ -121,11 +127,10 @@ fn fits(kept: &KeptIncident, filter: &IncidentFilter<'_>) -> bool {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_open_is_filtered_as_history_is() {
-        let kept = KeptIncident {
+    fn kept(number: i64, since: i64, until: Option<i64>) -> KeptIncident {
+        KeptIncident {
             host: "srv-01".into(),
-            number: 7,
+            number,
             kind: String::new(),
             check: "terminals".into(),
             target: "10.0.0.7".into(),
@@ -135,10 +140,30 @@ mod tests {
             reason: String::new(),
             value: None,
             failures: 3,
-            since: 1000,
-            until: None,
+            since,
+            until,
             closed_by: None,
+        }
+    }
+
+    #[test]
+    fn two_lists_are_paged_as_one() {
+        let history = || vec![kept(5, 500, Some(600)), kept(2, 200, Some(300)), kept(1, 100, Some(200))];
+        // The fifth ended after the watch was asked.
+        let open = || [kept(3, 200, None), kept(5, 500, None), kept(4, 400, None)].into_iter();
+        let page = |after, limit| {
+            let page = merged(history(), open(), Page { after, limit });
+            page.into_iter().map(|kept| (kept.number, kept.until.is_some())).collect::<Vec<_>>()
         };
+        assert_eq!(page(None, 10), [(5, true), (4, false), (3, false), (2, true), (1, true)]);
+        assert_eq!(page(None, 3), [(5, true), (4, false), (3, false)]);
+        let rest = merged(history().split_off(1), open(), Page { after: Some((200, 3)), limit: 3 });
+        assert_eq!(rest.iter().map(|kept| kept.number).collect::<Vec<_>>(), [2, 1]);
+    }
+
+    #[test]
+    fn what_is_open_is_filtered_as_history_is() {
+        let kept = kept(7, 1000, None);
         let any = IncidentFilter::default;
         for fit in [
             any(),
