@@ -5,7 +5,8 @@ mod api;
 mod browser;
 mod docs;
 mod door;
-pub mod visitor;
+pub mod login;
+mod visitor;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
